@@ -35,7 +35,7 @@ def engine_outputs(model, inputs) -> list[np.ndarray]:
 
 
 def assert_same(model, inputs, labels, tolerance=2e-5):
-    """Outputs for inference, and all that one step of SGD at rate 1 changes, are Keras's within rounding."""
+    """Checks that inference outputs, and all that one SGD step at rate 1 changes, equal Keras's within rounding."""
     expected = keras.tree.flatten(model(inputs if len(inputs) > 1 else inputs[0], training=False))
     for ours, theirs in zip(engine_outputs(model, inputs), map(keras.ops.convert_to_numpy, expected), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=tolerance * np.abs(theirs).max())

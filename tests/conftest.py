@@ -1,4 +1,4 @@
-"""What the tests share: made data, folders of their own, and quiet backends."""
+"""Shared fixtures: generated data, temporary folders, and quiet backends."""
 
 import os
 
@@ -37,7 +37,7 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def _own_environment():
-    """Each test's changes to the environment end with it, those of the library too."""
+    """Undoes each test's changes to the environment variables, including the library's."""
     before = dict(os.environ)
     yield
     if before != dict(os.environ):
@@ -47,7 +47,7 @@ def _own_environment():
 
 @pytest.fixture(autouse=True, scope="module")
 def _without_leftovers():
-    """Frees a module's models, so that the next does not pay for them (after each test it takes longer)."""
+    """Frees a module's models, so that they do not slow down the next one (doing so after each test is slower)."""
     yield
     keras.backend.clear_session()
 
@@ -66,5 +66,5 @@ def made_dataset(made_npz):
 
 @pytest.fixture
 def folders(tmp_path):
-    """Folders of the test's own for results, cache and models."""
+    """Temporary folders for results, cache and models."""
     return Folders(tmp_path / "results", tmp_path / "cache", models=tmp_path / "models")

@@ -53,7 +53,7 @@ def write_npz(path, shape=(12, 12, 3), num_classes=10, num_train=300, num_test=1
 
 
 def describe(data, **changes):
-    """A model file's description of a run of `paper` on the data, but for the changes."""
+    """A model file's description of a run of `paper` on the data, with changes."""
     run = {"dataset": data.name, "data_checksum": data.checksum, "experiment": "paper", "preset": "quick", "seed": 0}
     run |= {"config": {}, "backend": "tensorflow", "step": "engine", "val_accuracy": 0.9, "test_accuracy": 0.8}
     return Description.of_run(run | changes, data.class_names)
@@ -93,7 +93,7 @@ class Interruption(Exception):
 
 
 class InterruptedAt(Progress):
-    """Breaks off at a step of an epoch, both from 1; step 0 is the epoch's beginning; "end" after its last."""
+    """Interrupts training at a step of an epoch, both from 1; step 0 is the epoch's beginning; "end" after its last."""
 
     def __init__(self, epoch, step=0):
         super().__init__("none")

@@ -22,7 +22,7 @@ Arguments = dict[str, dict[str, Any]]
 
 
 def option(words: str, default: Any = None, **settings: Any) -> dict[str, Any]:
-    """Returns the settings of an option. Its help states a default, too; its placeholder is that of its type."""
+    """Returns the settings of an option. Its help states the default; its placeholder depends on its type."""
     if placeholder := _PLACEHOLDERS.get(settings.get("type")):
         settings = {"metavar": placeholder} | settings
     if default is None:
@@ -42,7 +42,7 @@ def path(text: str) -> Path:
 
 
 def output_file(text: str) -> Path:
-    """The path of a file to write, checked before the work whose results it gets."""
+    """The path of a file to write, checked before any work."""
     file = path(text)
     target = os.path.realpath(file)
     is_special = os.path.exists(target) and not os.path.isfile(target)  # such as /dev/null: it is written to directly
@@ -57,7 +57,7 @@ def output_file(text: str) -> Path:
 
 
 def output_path(text: str) -> Path:
-    """The path of a file or a folder to write, checked before the work whose results it gets."""
+    """The path of a file or a folder to write, checked before any work."""
     target = path(text)
     if target.name in ("", "..") or not _can_write_below(os.path.dirname(os.path.realpath(target))):
         raise argparse.ArgumentTypeError(
@@ -67,7 +67,7 @@ def output_path(text: str) -> Path:
 
 
 def output_folder(text: str) -> Path:
-    """The path of a folder to write to, checked before the work whose results it gets."""
+    """The path of a folder to write to, checked before any work."""
     folder = path(text)
     if not _can_write_below(os.path.realpath(folder)):
         raise argparse.ArgumentTypeError(f"give a folder that you can write to. Received: {text!r}")
@@ -88,7 +88,7 @@ def _is_binary(file: str) -> bool:
 
 
 def experiment_name(text: str) -> str:
-    """The name of an experiment from that of a network or of an experiment."""
+    """The name of an experiment, given this name or the name of its network."""
     return NETWORKS.get(text, _known(get_experiment, text))
 
 
@@ -180,7 +180,7 @@ DATA_DIR: Arguments = {
 }
 SEED: Arguments = {"--seed": option("random seed", 0, type=seed_number)}
 PRESET: Arguments = {
-    "--preset": option(f"length of the training: {', '.join(PRESETS)}", "quick", choices=PRESETS, metavar="PRESET")
+    "--preset": option(f"training length: {', '.join(PRESETS)}", "quick", choices=PRESETS, metavar="PRESET")
 }
 MODELS: Arguments = {"--models": folder("runs/models", "the best model of each experiment", output_folder)}
 TRAINING: Arguments = {
@@ -202,7 +202,7 @@ TRAINING: Arguments = {
         action=argparse.BooleanOptionalAction,
     ),
 }
-"""Where a training reads and writes, and how it reads images."""
+"""Files that training reads and writes, and settings for reading images."""
 
 RECIPE: Arguments = {
     "--epochs": option("total number of epochs, over all phases (default: the preset's)", type=at_least_one),
@@ -220,9 +220,9 @@ RECIPE: Arguments = {
 
 JOBS: Arguments = {
     "--jobs": option(
-        "number of runs at a time on this machine; in a search with --cluster, of tasks", 1, type=at_least_one
+        "number of runs at a time on this machine, or of tasks in a search with --cluster", 1, type=at_least_one
     ),
-    "--cluster": option("Ray cluster, auto or host:port, whose nodes share --results and --cache", metavar="ADDRESS"),
+    "--cluster": option("Ray cluster (auto or host:port) whose nodes share --results and --cache", metavar="ADDRESS"),
     "--cpus-per-run": option("CPUs and threads per job, with --cluster or more than one job", 1, type=at_least_one),
     "--gpus-per-run": option("GPUs per job on a cluster", 0, type=number, metavar="X"),
 }

@@ -23,7 +23,7 @@ from lwcnn.system.errors import LwcnnError, wrong
 
 CONNECT_SECONDS = 10  # from the first packet on; a healthy cluster takes two
 CHECK_SECONDS = 120
-MAX_RETRIES = 20  # a run that kills its worker each time must not run for ever
+MAX_RETRIES = 20  # a run that kills its worker each time must not run forever
 _PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN_OPTS")
 
 
@@ -72,7 +72,7 @@ def _check_nodes(ray: Any, probe: Any, options: argparse.Namespace) -> None:
         raise wrong(advice, f"{cpus} CPUs and {gpus:g} GPUs; the nodes have: {nodes}")
     here = report(options.dataset, options.data_dir, [])
     with contextlib.ExitStack() as stack:
-        tokens = []  # files by which other machines show that they see the folders
+        tokens = []  # files that other machines see if they share the folders
         for folder in (options.results, options.cache):
             folder.mkdir(parents=True, exist_ok=True)
             tokens.append(Path(stack.enter_context(NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp")).name))
@@ -91,7 +91,7 @@ def _check_nodes(ray: Any, probe: Any, options: argparse.Namespace) -> None:
 
 
 def report(dataset: str, data_dir: Path | None, tokens: list[Path]) -> dict[str, Any]:
-    """Returns what a node has: versions, the data set's checksum, and which tokens it does not see."""
+    """Returns a node's package versions, the data set's checksum, and the folders of tokens that it does not see."""
     from lwcnn.data.datasets import load_dataset
 
     try:

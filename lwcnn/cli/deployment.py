@@ -41,7 +41,7 @@ BENCH: Arguments = {
     **arguments.DATA_DIR,
     "--rounds": option("number of rounds through all formats", 5, type=at_least_one),
     "--calls": option(
-        "most calls with one image per round; a round ends after a second, but not before 10 calls",
+        "maximum number of calls with one image per round; a round ends after a second, but not before 10 calls",
         300,
         type=at_least_one,
     ),
@@ -101,7 +101,7 @@ def bench(options: argparse.Namespace) -> None:
     elif options.dataset:
         data = load_dataset_for([model_file(first, options.dataset)], options.dataset, options.data_dir)
     elif "litert-int8" in options.formats:
-        print("No --dataset: int8 is calibrated on random images. Its speed and size hold, its accuracy would not.")
+        print("No --dataset: int8 is calibrated on random images. Its speed and size are valid, its accuracy is not.")
     found = bench_models(options.models, options.formats, data, options.rounds, options.calls)
     if options.json:
         write_json(options.json, found)

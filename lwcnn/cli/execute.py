@@ -59,7 +59,7 @@ def execute(command: Command, options: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        return _fail(f"{error}. Make room, or check the path and its permissions.")
+        return _fail(f"{error}. Free some disk space, or check the path and its permissions.")
     except KeyboardInterrupt:
         is_training = getattr(options, "command", None) in RESUMABLE
         text = ". Only the current epoch is lost: run the same command again to resume." if is_training else ""

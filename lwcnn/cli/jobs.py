@@ -39,7 +39,7 @@ def run_jobs(command: Command, runs: Mapping[str, dict[str, Any]], options: argp
         futures = {submit(job): job for job in jobs}
         _follow(futures, options.progress)
     if failed := [job.name for future, job in futures.items() if _has_failed(future)]:
-        raise LwcnnError(f"These runs failed, as said above: {', '.join(failed)}")
+        raise LwcnnError(f"These runs failed (see above): {', '.join(failed)}")
 
 
 def _absolute(name: str, value: Any) -> Any:
@@ -95,7 +95,7 @@ def processes(options: argparse.Namespace) -> Iterator[Submit]:
 
 
 def run_process() -> None:
-    """Runs the job that standard input holds, and ends when the process at its other end does."""
+    """Runs the job read from standard input, and ends when the parent process ends."""
 
     def end_with_the_pool() -> None:
         os.read(0, 1)
@@ -133,7 +133,7 @@ def _has_failed(future: Future[int]) -> bool:
 
 
 def _table(futures: Mapping[Future[int], Job]):
-    """Returns the jobs that run or failed, each with the last line of its log."""
+    """Returns a table of the failed and running jobs, each with the last line of its log."""
     from rich.table import Table
 
     bad = [job for future, job in futures.items() if _has_failed(future)]

@@ -61,8 +61,8 @@ def list_names(options: argparse.Namespace) -> None:
         size = f"{told.int8_bytes:,}" if told.int8_bytes else ""
         latency = f"{told.int8_ms:.3f} ms" if told.int8_ms else ""
         print(row.format(name, dataset, f"{told.params:,}", f"{100 * told.test_accuracy:.2f}", size, latency).rstrip())
-    print("\nexperiments (for train), with the accuracy on CIFAR-10 and the preset of those that come trained")
-    print("(an ablation names the part in question, then what takes its place)")
+    print("\nexperiments (for train); for the trained ones, their accuracy on CIFAR-10 and preset")
+    print("(an ablation names the part, then its replacement)")
     for group, names in EXPERIMENT_GROUPS.items():
         print(f"\n  {group}")
         prefix = os.path.commonprefix([*names])

@@ -4,7 +4,7 @@ Exit codes: 0 success; 1 an error in the input, the data or the file system, in 
 figures were skipped; 4 some images could not be read, the others are predicted; 130 interrupted; 141 the reader of the
 output closed it.
 
-The modules of the commands import what needs a backend inside their functions, so that `lwcnn --help` and the commands
+The command modules import everything that needs a backend inside their functions, so `lwcnn --help` and the commands
 that list names import none.
 """
 
@@ -59,7 +59,7 @@ EXAMPLES = """examples:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that names the nearest choice or option, in one line."""
+    """A parser whose errors are one line and name the nearest choice or option."""
 
     def parse_known_args(self, args=None, namespace=None):  # the parser of a command is called by this method
         options, unknown = super().parse_known_args(args, namespace)
@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         code = execute(_run, build_parser().parse_args(arguments))
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # as `lwcnn table | head`: no one reads on
+    except BrokenPipeError:  # as in `lwcnn table | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return 141
 

@@ -59,8 +59,8 @@ def predict(options: argparse.Namespace) -> int:
     names = _given_names(options, file) or (description.class_names if description else ())
     if not names:
         raise wrong(
-            "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
-            "--classes FILE",
+            "The model file does not name its classes: give its data set with --dataset, or the names, one per line, "
+            "with --classes FILE",
             file,
         )
     transforms = default_tta_transforms(was_mirrored(file)) if options.tta else ("original",)
@@ -83,14 +83,14 @@ def predict(options: argparse.Namespace) -> int:
 
 
 def _given_names(options: argparse.Namespace, file: Path) -> tuple[str, ...]:
-    """Returns the names by label that the options give; empty without. Those of a data set must be the model's."""
+    """Returns the class names that the options give, or (). The names of a data set must be the model's."""
     from lwcnn.data.datasets import load_dataset
     from lwcnn.data.folders import class_folders, find_files
     from lwcnn.data.streams import read_class_list
     from lwcnn.evaluation.predict import require_classes
 
     if options.classes and options.dataset:
-        raise wrong("Give the names of the classes by --dataset or by --classes", "both")
+        raise wrong("Give the names of the classes with --dataset or with --classes", "both")
     if options.classes:
         return read_class_list(options.classes)
     if not options.dataset:

@@ -30,7 +30,7 @@ FIGURES: Arguments = {
     **DATA_DIR,
 }
 REPORT: Arguments = {
-    "--source": option("LaTeX source, which a clone of the repository has", Path("research_report.tex"), type=path),
+    "--source": option("LaTeX source, part of a clone of the repository", Path("research_report.tex"), type=path),
     "--results": folder("results", "the results"),
     "--work": folder("build/report", "intermediate files", output_folder),
     "--no-pdf": option("write numbers and tables only", action="store_true"),
@@ -75,7 +75,7 @@ def make_report(options: argparse.Namespace) -> None:
     from lwcnn.publication.report import build_pdf, generate
 
     if not options.source.exists():
-        raise wrong("Run this in a clone of the repository, or give a LaTeX source by --source", options.source)
+        raise wrong("Run this in a clone of the repository, or give a LaTeX source with --source", options.source)
     made = generate(options.source, options.work, Evidence(options.results))
     print(f"{len(made.values)} values and {len(made.tables)} tables are in {options.work}/generated")
     for reason in made.missing:

@@ -12,7 +12,7 @@ from lwcnn.experiments.shipped import trained_networks
 from lwcnn.training.progress import Progress
 
 ARGUMENTS: Arguments = {
-    "--preset": option("length of the training (default: quick for CIFAR-10, full for digits)", choices=PRESETS),
+    "--preset": option("training length (default: quick for CIFAR-10, full for digits)", choices=PRESETS),
     **SEED,
 }
 _PAPER_PARAMS = {"mnist": "14,862", "fashion_mnist": "14,862", "cifar10": "under 20,000"}
@@ -55,7 +55,7 @@ def _run_table(data: Dataset, result: dict) -> str:
 
 
 def _next_steps(dataset: str, preset: str, model: Path) -> str:
-    """Accuracy with more epochs and of the best network shipped, and three commands to run next."""
+    """The accuracy of shipped networks, and three commands to run next."""
     shipped = {name: told for (name, trained_on), told in trained_networks().items() if trained_on == dataset}
     lines = [f"This was the preset `{preset}`."]
     paper = shipped.get("paper")

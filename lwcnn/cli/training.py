@@ -74,7 +74,7 @@ def train(options: argparse.Namespace) -> None:
             _train_runs(options, data, plans)
     except LwcnnError:
         for plan in plans:
-            with contextlib.suppress(LwcnnError):  # the first error is told
+            with contextlib.suppress(LwcnnError):  # the first error is reported
                 _release(options, data, plan)
         raise
     for plan in plans:
@@ -126,9 +126,9 @@ def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, s
 
 
 def release_and_print(data: Dataset, experiment: str, preset: str, folders: Folders) -> None:
-    """Copies the best model of an experiment, by validation images, into its folder and prints its path.
+    """Copies the best model of an experiment, by validation accuracy, into its folder and prints its path.
 
-    A model of a longer preset is kept. A smoke test has none, and neither has a run at chance.
+    A model of a longer preset is kept. Smoke tests and runs at chance have no model to copy.
     """
     from lwcnn.experiments.release import release_best
     from lwcnn.models.description import read_description
@@ -137,7 +137,7 @@ def release_and_print(data: Dataset, experiment: str, preset: str, folders: Fold
         return
     model = release_best(data, experiment, folders)
     if model and (told := read_description(model)):
-        kept = "" if told.preset == preset else f" (kept: that of preset {told.preset})"
+        kept = "" if told.preset == preset else f" (kept: the model of preset {told.preset})"
         print(f"model  {model}{kept}")
 
 

@@ -1,4 +1,4 @@
-"""Loads images from memory, in formats recognized by attributes: neither TensorFlow nor `datasets` is imported."""
+"""Loads images from memory. Formats are recognized by attributes, without importing TensorFlow or `datasets`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,8 +12,8 @@ from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.safe_text import decode_name, one_line
 
 _FORMS = (
-    "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a data set of "
-    'Hugging Face; two of them as a pair or under the keys "train" and "test"'
+    "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a Hugging "
+    'Face data set; two of them as a pair or under the keys "train" and "test"'
 )
 _NAMES = "USO"
 """Kinds of the arrays that hold names."""
@@ -22,9 +22,9 @@ Named = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
 
 
 def read_arrays(data: Any, size: Size | None) -> Splits:
-    """Returns the arrays of a data set in memory, one of `_FORMS`; without test images if it has one part only.
+    """Returns the arrays of a data set in memory, one of `_FORMS`; without test images if it has only one part.
 
-    Labels may be class numbers or names. `size` is that of Hugging Face's images, by default their median, at most 96.
+    Labels may be class numbers or names. `size` is for Hugging Face images; by default their median, at most 96.
     """
     training, test = _parts(data)
     x_train, labels, names = _read_part(training[0], size)
@@ -41,7 +41,7 @@ def read_arrays(data: Any, size: Size | None) -> Splits:
 
 
 def _alike(part: Named, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Returns a part's labels as those of the first part are given: as numbers that count the same names, or names."""
+    """Returns a part's labels in the form of the first part's labels: as numbers of the same classes, or as names."""
     _, found, own_names = part
     if (found.dtype.kind in _NAMES) != (labels.dtype.kind in _NAMES):
         raise wrong("Give the labels of all parts as numbers, or all as names", f"{labels.dtype} and {found.dtype}")
@@ -50,11 +50,11 @@ def _alike(part: Named, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarra
     if unknown := sorted(set(own_names) - set(names)):
         raise wrong("Add training images of every class", f"only other images of {', '.join(unknown[:5])}")
     new = {old: names.index(name) for old, name in enumerate(own_names)}
-    return np.array([new.get(label, label) for label in found.tolist()], np.int64)  # -1 stays: an image without label
+    return np.array([new.get(label, label) for label in found.tolist()], np.int64)  # -1 stays: an unlabeled image
 
 
 def _parts(data: Any) -> tuple[list[Any], Any]:
-    """Returns the parts that are training images, and the test part or None; with both, validation is for training."""
+    """Returns the training parts, and the test part or None. Without a test part, a validation part is used as one."""
     if isinstance(data, Mapping):
         training, validation, test = (
             next((data[key] for key in keys if key in data), None) for keys in (TRAINING, VALIDATION, TEST)
@@ -72,7 +72,7 @@ def _parts(data: Any) -> tuple[list[Any], Any]:
 
 
 def _is_part(data: Any) -> bool:
-    """Tells images and labels from images: a list of two images has no labels, which have one dimension."""
+    """Returns whether data is (images, labels), not two images: in a list, the labels must have one dimension."""
     is_pair = isinstance(data, (tuple, list)) and len(data) == 2
     return is_pair and (isinstance(data, tuple) or np.ndim(data[1]) == 1)
 
@@ -97,7 +97,7 @@ def _read_part(part: Any, size: Size | None) -> Named:
 
 def _read_tensorflow(part: Any) -> Named:
     if int(part.cardinality()) == -1:
-        raise _unknown_form("a tf.data.Dataset without end")
+        raise _unknown_form("an infinite tf.data.Dataset")
     elements = list(part.as_numpy_iterator())
     if not elements or not isinstance(elements[0], (tuple, list)) or len(elements[0]) != 2:
         raise _unknown_form(f"a tf.data.Dataset of {type(elements[0]).__name__ if elements else 'no elements'}")
@@ -109,7 +109,7 @@ def _read_tensorflow(part: Any) -> Named:
 
 
 def _is_batch(images: Any, labels: Any) -> bool:
-    """Tells a batch (n, h, w[, c]) from an image (h, w[, c]), which has few channels and at most one-hot labels."""
+    """Returns whether an array is a batch (n, h, w[, c]), not an image (h, w[, c]) with few channels."""
     shape = np.shape(images)
     return len(shape) == 4 or (len(shape) == 3 and shape[2] > MAX_CHANNELS and np.shape(labels)[:1] == shape[:1])
 
@@ -128,7 +128,7 @@ def _read_hugging_face(part: Any, size: Size | None) -> Named:
     pictures = part[image]
     images, kept, unreadable = read_images(pictures, choose_shape(pictures, size))
     for index, why in unreadable.items():
-        raise wrong(f"Remove the images that can't be read ({why})", f"{len(unreadable)}, first {index}")
+        raise wrong(f"Remove the images that cannot be read ({why})", f"{len(unreadable)}, first {index}")
     return images, np.asarray(part[label])[kept], tuple(getattr(features[label], "names", None) or ())
 
 

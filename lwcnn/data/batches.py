@@ -20,7 +20,7 @@ class Batches(keras.utils.PyDataset):
     Args:
         images: Images of shape (n, height, width, channels), uint8, with labels, or a subset of them, such as a fold.
             They are neither copied nor modified.
-        batch_size: Number of images per batch. The last batch of an epoch may be smaller.
+        batch_size: Integer of 1 or more. Number of images per batch. The last batch of an epoch may be smaller.
         seed: Seed for shuffling and augmentation, from 0 to 2**32 - 1.
         branches: Augmentation of each input of the model, or None for unmodified images. Branches are augmented
             independently.
@@ -30,15 +30,14 @@ class Batches(keras.utils.PyDataset):
         num_epochs: Total number of epochs, to which the ramp of `mixing` is scaled. Required if it has a ramp.
 
     Raises:
-        LwcnnError: If images or settings have the wrong type, shape or range, or there is no image.
+        LwcnnError: The images or settings have the wrong type, shape or range, or there is no image.
 
-    Example:
-
-    >>> import numpy as np
-    >>> batches = Batches(Images(np.zeros((5, 8, 8, 1), "uint8"), np.zeros(5, int)), batch_size=2, seed=0)
-    >>> images, labels = batches[0]
-    >>> len(batches), images.shape, labels.shape
-    (3, (2, 8, 8, 1), (2,))
+    Examples:
+        >>> import numpy as np
+        >>> batches = Batches(Images(np.zeros((5, 8, 8, 1), "uint8"), np.zeros(5, int)), batch_size=2, seed=0)
+        >>> images, labels = batches[0]
+        >>> len(batches), images.shape, labels.shape
+        (3, (2, 8, 8, 1), (2,))
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Batches(keras.utils.PyDataset):
         self._epoch_and_order = (epoch, np.argsort(keys, kind="stable"))
 
     def __getitem__(self, index: int) -> tuple:
-        """Returns (images, labels) of a batch of the current epoch, both tuples with several branches.
+        """Returns (images, labels) of a batch of the current epoch, both tuples if there are several branches.
 
         Images are uint8, labels int32 of shape (batch,), or with mixing float32 of shape (batch, num_classes).
         """

@@ -18,7 +18,8 @@ PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 class Splits(NamedTuple):
     """Parts of a data set, with class names (else an empty tuple) and `mirror` if its file has them.
 
-    `test` is None without test images. They are then drawn by the lowest `keys` (n,), by default hashes of the pixels.
+    Without test images, `test` is None: the images with the lowest `keys` (n,), by default hashes of the pixels, are
+    then set aside for testing.
     """
 
     train: Part
@@ -88,7 +89,7 @@ def check_image_array(images: np.ndarray, key: str) -> np.ndarray:
 
 
 def require_pixels(images: np.ndarray) -> None:
-    """Checks that float images (n, h, w, c), which the networks take as well, are not scaled to 0..1."""
+    """Checks that float images (n, h, w, c), which the networks accept too, are not scaled to 0..1."""
     is_image = images.ndim == 4 and images.shape[3] <= MAX_CHANNELS  # else features
     if is_image and images.dtype.kind == "f" and 0 < images.max(initial=0) <= 1:
         advice = "Give pixels from 0 to 255, such as (images * 255).round().astype('uint8'): the networks rescale them"
@@ -139,7 +140,7 @@ def is_default(names: Sequence[str]) -> bool:
 
 
 def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
-    """Returns the prediction batch size that bounds memory for images (height, width, channels); `most` of features."""
+    """Returns a prediction batch size that bounds memory for images (height, width, channels); `most` for features."""
     if len(image_shape) != 3:
         return most
     height, width, _ = image_shape

@@ -98,14 +98,14 @@ def load_dataset(
             - the path of an .npz file with Keras's keys `x_train`, `y_train`, `x_test`, `y_test` and optionally
               `class_names` and `mirror`;
             - arrays `(x, y)` or `((x_train, y_train), (x_test, y_test))`;
-            - a `tf.data.Dataset` of (image, label), batched or not, or a data set of Hugging Face's `datasets`; two of
-              them as a pair or in a dict under "train" and "test" or "val".
+            - a `tf.data.Dataset` of (image, label), batched or not, or a Hugging Face data set; two of them as
+              a pair or in a dict under "train" and "test" or "val".
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
         download: Whether to download a named data set that is not on this machine.
         mirror: Whether a mirrored image still belongs to its class. If None, it is known for named data sets;
             otherwise the file's `mirror` is used, or else True for color and False for gray images.
         size: Side of a square in pixels, (height, width), or (height, width, channels), to which images are resized.
-            If None, image files (and images of Hugging Face) get their median height and width, reduced to at most 96
+            If None, image files (and Hugging Face images) get their median height and width, reduced to at most 96
             pixels, and arrays stay as they are.
 
     Returns:
@@ -115,15 +115,14 @@ def load_dataset(
         LwcnnError: The name or path is unknown, the data cannot be read or downloaded, or images, labels or class
             names do not fit together. The message says what to change.
 
-    Example:
-
-    >>> data = load_dataset("digits")
-    >>> data.x_train.shape, data.num_classes
-    ((1438, 28, 28, 1), 10)
+    Examples:
+        >>> data = load_dataset("digits")
+        >>> data.x_train.shape, data.num_classes
+        ((1438, 28, 28, 1), 10)
     """
     if mirror not in (None, True, False):
         raise wrong("Give mirror as True, False or None", repr(mirror))
-    public = None  # name of the public data set that this one is, or ought to be
+    public = None  # name of the public data set that this one is or should be
     if isinstance(source, (str, os.PathLike)) and is_dataset_name(source):
         name = public = str(source)
         splits, origin = _read_or_download(name, data_dir, download)
@@ -163,11 +162,12 @@ def load_dataset(
 
 
 def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], seen: str) -> Dataset:
-    """Loads a folder without a test part for testing: the images that no model has `seen`, a string of `join_hashes`.
+    """Loads a folder without a test part; images that no model has seen are its test images.
 
-    If all were seen, all are test images. The training images are those that were seen; all if these are fewer than ten
-    and at most half. Not every one of the `class_names` needs images. If they are only labels, or none, and the folder
-    has other names, the names are the folder's.
+    `seen` has the hashes of the seen images (`join_hashes`). They are the training images; if they are fewer than ten
+    and at most half of the folder, all images are. If all images were seen, all are test images. Some of the classes in
+    `class_names` may have no images. If `class_names` are empty or only labels, and the folder has other names, these
+    are used.
     """
     splits, origin = read_folder(folder, size), folder.resolve().name
     images, labels = splits.train
@@ -277,7 +277,7 @@ def _warn_of_copies(labels: np.ndarray, train_hashes: np.ndarray, test_hashes: n
 
 
 def choose_dataset() -> tuple[Dataset, str | None]:
-    """Loads CIFAR-10 and None, or else scikit-learn's digits and a notice that says why and how to get CIFAR-10."""
+    """Returns CIFAR-10 and None, or else scikit-learn's digits and a notice: why, and how to get CIFAR-10."""
     try:
         return load_dataset("cifar10"), None
     except LwcnnError as error:

@@ -45,7 +45,7 @@ def read_folder(folder: Path, size: Size | None) -> Splits:
         arrays = load_npz(path)
     if str(arrays.get("key")) != key:
         arrays, unreadable = _read_files(parts, names, size)
-        if unreadable:  # the next time they may be readable, by other permissions or a newer Pillow
+        if unreadable:  # they may be readable next time, with other permissions or a newer Pillow
             shown = "; ".join(unreadable[:_MAX_NAMED]) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
             _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), len(files), shown)
         else:
@@ -57,7 +57,7 @@ def read_folder(folder: Path, size: Size | None) -> Splits:
 
 
 def find_files(folder: Path) -> dict[str, Files]:
-    """Returns the image files of a folder by part, "train" and, if there are any of it, "test"."""
+    """Returns the image files of a folder by part: "train" and, if there are test images, "test"."""
     subfolders = {entry.name.lower(): entry for entry in _subfolders(folder)}
     training, validation, test = (
         next((_files(subfolders[name]) for name in names if name in subfolders), None)
@@ -70,12 +70,12 @@ def find_files(folder: Path) -> dict[str, Files]:
     if training is None and (both := {*subfolders} & {name.lower() for name, _ in held_out}):
         advice = "Put the subfolders with training images into a folder `train`"
         raise wrong(advice, f"{', '.join(sorted(both))} also within val or test in {str(folder)!r}")
-    if training is None or not (training or held_out):  # "train" may be a class, as ships and cars are
+    if training is None or not (training or held_out):  # "train" may be a class, like "ship" and "car"
         training, validation, test = _files(folder), None, None
         if beside := sorted({name for name, _ in training if name.lower() in (*VALIDATION, *TEST)}):
             advice = (
-                "Put the images of each class into a subfolder of `train`, and of `val` or `test`, if you have them; "
-                "move other images away, and rename a class of such a name"
+                "Put the images of each class into a subfolder of `train`, and of `val` or `test` if you have them; "
+                "remove other images, and rename a class that has one of these names"
             )
             raise wrong(advice, f"{', '.join(beside)} among the classes in {str(folder)!r}")
     if not training:
@@ -98,13 +98,13 @@ def _files(folder: Path) -> Files:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    """Returns the subfolders, without hidden ones and those in which macOS packs its own files."""
+    """Returns the subfolders, except hidden ones and the one in which macOS stores its own files."""
     entries = (entry for entry in sorted(folder.iterdir()) if entry.is_dir())
     return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
 
 
 def _log_left_out(folder: Path, files: Files) -> None:
-    """Logs subfolders without images, and folders and images that lie beside those of the parts and classes."""
+    """Logs subfolders without images, and images and folders outside the folders of parts and classes."""
     inside = [file.relative_to(folder).parts for _, file in files]
     depth = 1 + any(parts[0] != name for parts, (name, _) in zip(inside, files))  # 2 with parts above the classes
     used = {folder.joinpath(*parts[:number]) for parts in inside for number in range(1, depth + 1)}
@@ -113,7 +113,7 @@ def _log_left_out(folder: Path, files: Files) -> None:
     unused = sorted(path for path in unused if path.name[:1] not in "._" and (path.is_dir() or is_image(path)))
     empty = [path for path in unused if path.is_dir() and path.parent in above_classes]
     beside = [path for path in unused if path not in empty]
-    for what, paths in (("subfolders without images", empty), ("what lies beside the folders of classes", beside)):
+    for what, paths in (("subfolders without images", empty), ("files and folders outside the class folders", beside)):
         if names := [one_line(str(path.relative_to(folder))) for path in paths]:
             more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
             _log.warning("Left out %s: %s%s", what, ", ".join(names[:_MAX_NAMED]), more)
@@ -133,7 +133,7 @@ def _key(folder: Path, parts: dict[str, Files]) -> str:
 def _read_files(
     parts: dict[str, Files], names: list[str], size: Size | None
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Returns the arrays of each part, and the names of the files that can't be read, with the reasons."""
+    """Returns the arrays of each part, and the names of the files that cannot be read, with the reasons."""
     shape = choose_shape((path for files in parts.values() for _, path in files), size)
     arrays: dict[str, np.ndarray] = {}
     unreadable: list[str] = []
@@ -141,7 +141,7 @@ def _read_files(
         images, kept, errors = read_images([path for _, path in files], shape)
         labels = np.array([names.index(files[i][0]) for i in kept], np.int64)
         arrays |= {f"x_{part}": images, f"y_{part}": labels}
-        if part == "train":  # a test part is drawn by the files, so that it does not depend on the size
+        if part == "train":  # test images are drawn by hashes of the files, which do not depend on the size
             contents = (files[i][1].read_bytes() for i in kept)
             keys = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
             arrays["keys"] = np.frombuffer(b"".join(keys), ">u8").astype(np.uint64)

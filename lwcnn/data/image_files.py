@@ -54,7 +54,7 @@ def is_image(path: Path) -> bool:
 
 
 def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
-    """Reads an image as uint8 of a shape (height, width, channels) with 1, 3 or 4 channels; any exception if corrupt.
+    """Reads an image as uint8 (height, width, channels) with 1, 3 or 4 channels; a corrupt file can raise any error.
 
     It is rotated by its EXIF data, composited on white (unless there is a fourth channel), and resized bilinearly
     without preserving the aspect ratio.
@@ -119,7 +119,8 @@ def _default_size(median: np.ndarray) -> tuple[int, int]:
     width, height = (max(1, round(side * scale)) for side in median)
     if scale < 1:
         message = (
-            "The images, of median size %dx%d, are reduced to %dx%d; choose another size by --size, or size= in Python"
+            "The images, of median size %dx%d, are reduced to %dx%d; choose another size with --size, or size= in "
+            "Python"
         )
         _log.warning(message, median[1], median[0], height, width)
     return height, width
@@ -177,7 +178,7 @@ def _opened(source: Path | Image.Image) -> Iterator[Image.Image]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Yields visible image files, those of each folder once, however it is linked."""
+    """Yields visible image files; a folder that is linked several times is read once."""
     seen = set()
     for folder, subfolders, files in os.walk(root, onerror=_fail, followlinks=True):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))

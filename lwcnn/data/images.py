@@ -18,13 +18,12 @@ class Images:
         indices: Positions of the subset in both arrays. If None, all are used.
 
     Raises:
-        LwcnnError: The labels are not integers of shape (n,), or the indices not positions in them.
+        LwcnnError: The labels are not integers of shape (n,), or the indices are not positions in them.
 
-    Example:
-
-    >>> training = Images(data.x_train, data.y_train, np.arange(10))
-    >>> len(training)
-    10
+    Examples:
+        >>> training = Images(data.x_train, data.y_train, np.arange(10))
+        >>> len(training)
+        10
     """
 
     images: np.ndarray
@@ -84,17 +83,16 @@ class Images:
 
 
 class Split(NamedTuple):
-    """Images to train on, and images to choose the best epoch by.
+    """Training images, and validation images for choosing the best epoch.
 
     Attributes:
         training: Training images.
         validation: Validation images.
 
-    Example:
-
-    >>> images = [Images(data.x_train, data.y_train, part) for part in np.split(np.arange(80), [60])]
-    >>> len(Split(*images).validation)
-    20
+    Examples:
+        >>> images = [Images(data.x_train, data.y_train, part) for part in np.split(np.arange(80), [60])]
+        >>> len(Split(*images).validation)
+        20
     """
 
     training: Images

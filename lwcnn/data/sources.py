@@ -17,7 +17,7 @@ from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath
 
 DATA_DIR_VARIABLE = "LWCNN_DATA_DIR"
-TIMEOUTS = (6, 20)  # seconds: to connect, and of a single read
+TIMEOUTS = (6, 20)  # seconds: to connect, and for a single read
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Source:
 
 
 def cache_folder() -> Path:
-    """Returns the folder in which Keras, and this library as well, stores downloaded data sets; it may not exist."""
+    """Returns the folder in which Keras and this library store downloaded data sets; it may not exist."""
     home = os.environ.get("KERAS_HOME")
     folder = Path(os.path.expanduser(home)) if home else Path(os.path.expanduser("~")) / ".keras"
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -40,7 +40,7 @@ def cache_folder() -> Path:
 
 
 def find_source(name: str, data_dir: StrPath | None) -> Source | None:
-    """Finds a named data set in the folder `data_dir`, or LWCNN_DATA_DIR, or else in Keras's cache; None if nowhere."""
+    """Finds a named data set in `data_dir` or LWCNN_DATA_DIR, or else in Keras's cache; None if it is in neither."""
     if name == "digits":
         return Source("scikit-learn's digits, enlarged from 8x8 to 28x28", formats.read_digits)
     places = [(cache_folder(), "Keras's cache", True)]
@@ -90,7 +90,7 @@ def download_source(name: str) -> Source:
 
 
 def _extract(processor, archive: str, folder: Path) -> None:
-    """Extracts an archive; if that fails or is interrupted, removes what it holds of the data set."""
+    """Extracts an archive; if that fails or is interrupted, removes the data set's files."""
     try:
         processor(archive, "download", None)  # as after a download, it replaces damaged files
     except BaseException:

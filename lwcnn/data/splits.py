@@ -28,7 +28,7 @@ def split_for_training(
     seed: int = 0,
     class_names: Sequence[str] = (),
 ) -> IndexPair:
-    """Splits a data set of any size into training and validation with equal class proportions; sorted indices.
+    """Returns sorted training and validation indices with equal class proportions, for a data set of any size.
 
     Both have at least one image of every class. `validation` is a number of images or a fraction, at most n // 2;
     `limit` the maximum number of training images. The same labels, in the data set's canonical order, and the same seed
@@ -45,9 +45,9 @@ def split_for_training(
 def stratified_folds(
     labels: np.ndarray, num_folds: int, seed: int = 0, class_names: Sequence[str] = ()
 ) -> list[IndexPair]:
-    """Returns (training, assessed) indices of each fold, sorted; each image is assessed in exactly one.
+    """Returns sorted (training, test) indices of each fold; each image is tested in exactly one fold.
 
-    The sizes of the assessed parts, and the number of images of each class in them, differ by at most one.
+    The sizes of the test parts, and the number of images of each class in them, differ by at most one.
     `class_names` are for the error message.
     """
     if num_folds < 2:
@@ -66,11 +66,11 @@ def stratified_folds(
 def draw_test_images(
     images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], keys: np.ndarray | None = None
 ) -> tuple[Part, Part]:
-    """Draws a fifth of each class as test images, those with the lowest keys; copies of an image stay in one part.
+    """Draws the fifth of each class with the lowest keys as test images; copies of an image stay in one part.
 
-    The keys are numbers (n,) that depend on the image only, by default a hash of its pixels: so the test images are the
-    same whatever the order, and adding images changes few of them. `class_names` are for the error message. Returns the
-    training and the test part.
+    The keys are numbers (n,) that depend only on the image, by default a hash of its pixels. The test images therefore
+    do not depend on the order, and adding images changes few of them. `class_names` are for the error message. Returns
+    the training and the test part.
     """
     keys = hash_images(images)[0] if keys is None else keys
     classes, dense = np.unique(labels, return_inverse=True)
@@ -91,9 +91,9 @@ def draw_test_images(
 
 
 def distinct_images(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the label of each different image (of copies with different labels, the lowest) and which one each is.
+    """Returns the label of each distinct image (the lowest, if copies differ), and the distinct image of each image.
 
-    A split of the different images has all copies of an image in one part: `np.isin(copy_of, part)` is the mask of a
+    A split of the distinct images has all copies of an image in one part: `np.isin(copy_of, part)` is the mask of a
     part. Without copies, images in canonical order are numbered in order.
     """
     hashes, copy_of = np.unique(hash_images(images)[0], return_inverse=True)
@@ -114,7 +114,7 @@ def join_hashes(images: np.ndarray) -> str:
 
 
 def is_among(images: np.ndarray, hashes: str) -> np.ndarray:
-    """Returns whether each image is one of those whose hashes `join_hashes` joined, as a mask."""
+    """Returns a mask of the images whose hashes are in a string from `join_hashes`."""
     return np.isin(_short_hashes(images), np.frombuffer(bytes.fromhex(hashes), ">u4"))
 
 

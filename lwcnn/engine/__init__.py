@@ -1,10 +1,10 @@
-"""The training step on a CPU, from images to new weights, without the backend: NumPy and Numba.
+"""The training step on a CPU in NumPy and Numba, from images to new weights, without Keras's backend.
 
 The engine takes any compiled functional or Sequential model of layers, losses and optimizers that it knows.
 
 - `keras_internals.py` reads the layer graph; `match.py` finds fast patterns in it (convolution, ReLU and max-pooling;
   depthwise block) and maps the other layers one by one; `network.py` runs the result.
-- `operations/` has each operation, forward and backward, `kernels/` what the slowest of them compute in registers,
+- `operations/` has each operation, forward and backward, `kernels/` the inner loops of the slowest ones,
   `losses.py` the losses, `optimizers.py` the optimizers over all weights as one vector, `threads.py` the threads that
   share a batch.
 - `epoch.py` reads weights and optimizer state from the Keras model, trains, and writes them back.

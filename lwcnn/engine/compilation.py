@@ -1,6 +1,6 @@
-"""Compilation of the kernels by Numba: the time that it takes, and where compiled kernels are kept.
+"""Compilation of the kernels by Numba: its duration, and the cache of compiled kernels.
 
-They are kept in a folder that only the user can write to.
+The cache is a folder that only the user can write to.
 """
 
 import contextlib
@@ -39,10 +39,10 @@ def compile_seconds() -> float:
 
 
 def prepare_cache(folder: Path) -> None:
-    """Chooses a folder of the user for kernels compiled from the sources in `folder`.
+    """Chooses a private cache folder for kernels compiled from the sources in `folder`.
 
     Numba notices changes of a function's own file, but not of the files of functions that it calls: so each state of
-    the sources has a folder of its own. Without any writable folder, nothing is cached.
+    the sources has its own folder. Without any writable folder, nothing is cached.
     """
     if numba.config.CACHE_DIR:  # type: ignore[attr-defined]  # the user's choice: NUMBA_CACHE_DIR
         return

@@ -32,12 +32,12 @@ def _check(model: keras.Model) -> None:
         if loss.from_logits and is_softmax and not on_tensorflow:
             raise Unsupported(f"{model.name} ends in a softmax, but its loss expects logits")
     if any(len(output.shape) != 2 for output in model.outputs):
-        raise Unsupported(f"{model.name} has outputs of other shapes than (n, classes)")
+        raise Unsupported(f"{model.name} has outputs whose shape is not (n, classes)")
     if model.losses or any(getattr(layer, "activity_regularizer", None) for layer in flat_layers(model)):
         raise Unsupported(f"{model.name} has regularizers")
     for method in ("train_step", "compute_loss", "compute_metrics"):
         if getattr(type(model), method) is not getattr(keras.Model, method):
-            raise Unsupported(f"{type(model).__name__} has a {method} of its own")
+            raise Unsupported(f"{type(model).__name__} overrides {method}")
     for variable in model.trainable_variables:
         if variable.constraint:
             raise Unsupported(f"{variable.path} has a constraint")
@@ -58,7 +58,7 @@ class Epoch:
         self._blas = OneBlasThread()
         self._average, self._objective, self._means = average, Objective(model), Means()
         self._weights = Weights(model.trainable_variables, model.non_trainable_weights)
-        model.optimizer.build(model.trainable_variables)  # unless it is
+        model.optimizer.build(model.trainable_variables)  # has no effect if it is built
         self._optimizer = VectorOptimizer(model.optimizer, self._weights)
         # Each thread computes a part of the batch, from the images to the gradient: splitting every layer separately
         # would take as long as computing some of them.
@@ -83,7 +83,7 @@ class Epoch:
             network.join(group, rank)
             for operation, drawn in zip(network.random_operations, draws, strict=True):
                 operation.draws = drawn[part]
-            with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite ends the training anyway
+            with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite ends training anyway
                 return self._gradients(rank, [x[part] for x in images], [y[part] for y in labels], count)
 
         sums = run_in_group(group, train)

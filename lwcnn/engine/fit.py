@@ -1,4 +1,4 @@
-"""`keras.Model.fit` by the engine, for your own models. Experiments are trained by `training/loop.py` instead."""
+"""`keras.Model.fit` with the engine, for your own models. Experiments are trained by `training/loop.py` instead."""
 
 import sys
 from collections.abc import Iterator
@@ -37,33 +37,32 @@ def fast_fit(
         model: Compiled functional or Sequential model of plain Keras layers.
         x: Array (n, ...), or a list of arrays, one for each input.
         y: Array (n,), (n, 1) or (n, classes), or a list of arrays, one for each output.
-        batch_size: Number of images in a batch.
+        batch_size: Integer of 1 or more. Number of images per batch.
         epochs: Index of the epoch before which training stops, as in `model.fit`: the number of epochs if
             `initial_epoch` is 0.
         verbose: 0 for silence, 1 for a progress bar, 2 for a line per epoch, "auto" for 1.
         callbacks: Keras callbacks. The model's weights are updated at the end of each epoch, not of each batch.
-        validation_data: (x, y), evaluated after each epoch.
+        validation_data: (x, y), evaluated after each epoch. None evaluates nothing.
         shuffle: Whether to shuffle before each epoch.
-        initial_epoch: Epoch at which to begin.
+        initial_epoch: Integer of 0 or more. Epoch at which to begin, as in `model.fit`.
         **arguments: Further arguments of `model.fit`; with any of them, Keras trains the model.
 
     Returns:
-        The history: `history.history` has a list of values for each log, `history.epoch` the epochs.
+        A Keras `History`: its attribute `history` has a list of values for each log, `epoch` the epochs.
 
     Raises:
         LwcnnError: The model is not compiled, a number is out of range, there are more arrays than inputs or outputs,
             the arrays have different lengths, or a label is not one of the classes.
 
-    Example:
-
-    >>> import keras
-    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    >>> model.compile("adam", loss, metrics=["accuracy"])
-    >>> fast_fit(model, data.x_train, data.y_train, epochs=2, verbose=0).epoch
-    [0, 1]
+    Examples:
+        >>> import keras
+        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> model.compile("adam", loss, metrics=["accuracy"])
+        >>> fast_fit(model, data.x_train, data.y_train, epochs=2, verbose=0).epoch
+        [0, 1]
     """
     if not model.compiled:
-        raise wrong("Compile the model before its training: model.compile(optimizer, loss)", f"{model.name!r}")
+        raise wrong("Compile the model before training: model.compile(optimizer, loss)", f"{model.name!r}")
     numbers = {"batch_size": (batch_size, 1), "epochs": (epochs, 0), "initial_epoch": (initial_epoch, 0)}
     for name, (value, least) in numbers.items():
         is_default = name == "batch_size" and value is None
@@ -169,7 +168,7 @@ def _evaluate(model: keras.Model, held_out: list, batch_size: int, calls) -> dic
 def _require_one_length(inputs: list[np.ndarray], labels: list[np.ndarray]) -> None:
     if len({len(array) for array in inputs + labels}) != 1 or not len(labels[0]):
         shapes = ", ".join(str(array.shape) for array in inputs + labels)
-        raise wrong("Give x and y as arrays of one length, at least 1", f"shapes {shapes}")
+        raise wrong("Give x and y as arrays of equal length, at least 1", f"shapes {shapes}")
 
 
 def _batches(inputs, labels, batch_size: int, shuffle: bool) -> Iterator[tuple[tuple, tuple]]:

@@ -1,6 +1,6 @@
-"""Gathers the engine's uses of Keras's private attributes; the test names the versions for which they hold.
+"""Gathers the engine's uses of Keras's private attributes; its test names the versions for which they hold.
 
-Three modules have their own: `training.keras_optimizers` overrides private methods of Keras's Muon and reads
+Three other modules use some: `training.keras_optimizers` overrides private methods of Keras's Muon and reads
 optimizers' variables, `training.jax_epoch` calls `_symbolic_build`, and `models.graph` reads `_nodes_by_depth` and
 `_keras_history`.
 """
@@ -46,7 +46,7 @@ class Graph:
         return [call for call in self.calls if value in call.inputs]
 
     def only_reader(self, value: int) -> Call | None:
-        """Returns the call that reads a value, None if there are several or the value is an output of the model."""
+        """Returns the only call that reads a value; None if there are several or the model outputs it."""
         readers = self.readers(value)
         return readers[0] if len(readers) == 1 and value not in self.outputs else None
 
@@ -69,7 +69,7 @@ def _functional(model: keras.Model):
     if not hasattr(functional, "_nodes_by_depth"):
         raise Unsupported(f"{model.name} ({type(model).__name__}) is neither a functional nor a built Sequential model")
     if type(model).call not in (Functional.call, keras.Sequential.call):
-        raise Unsupported(f"{type(model).__name__} has a call of its own")
+        raise Unsupported(f"{type(model).__name__} overrides call")
     return functional
 
 
@@ -114,7 +114,7 @@ SLOTS: dict[type[keras.optimizers.Optimizer], tuple[str, ...]] = {
     keras.optimizers.Lion: ("_momentums",),
     keras.optimizers.Muon: ("momentums", "adam_velocities"),
 }
-"""Where each optimizer that the engine knows keeps the variables of its state, one for each trained variable."""
+"""Attributes in which each known optimizer keeps its state: lists with one variable per trained variable."""
 
 
 def learning_rate(optimizer: keras.optimizers.Optimizer):
@@ -157,7 +157,7 @@ def output_names(model: keras.Model) -> list[str]:
 
 
 def compiled_metrics(model: keras.Model) -> list:
-    """Returns the compiled metrics, without those that weigh images."""
+    """Returns the compiled metrics; raises `Unsupported` if there are weighted ones."""
     found = model._compile_metrics
     if found is None:
         return []

@@ -37,9 +37,10 @@ class CompiledLoss(NamedTuple):
         return ([(), (1,)] if self.sparse is not False else []) + ([(num_classes,)] if not self.sparse else [])
 
     def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, int]:
-        """Returns the sum over images, its gradient by the logits, and the number of correct predictions.
+        """Returns the sum over images, its gradient with respect to the logits, and the number of correct predictions.
 
-        Labels are integers (n,) or (n, 1), or probabilities (n, classes), or these and a teacher's logits.
+        Labels are integers (n,) or (n, 1), or probabilities (n, classes), with `temperature` followed by a teacher's
+        logits.
         """
         if self.temperature is not None:
             shares, taught = np.split(labels, 2, axis=1)
@@ -75,13 +76,13 @@ class CompiledLoss(NamedTuple):
 def find_loss(loss) -> CompiledLoss:
     """Returns the compiled loss, given as an object, a function or a name; raises `Unsupported` if it is unknown.
 
-    Beside Keras's, these are those of `lwcnn.training.losses`, recognized by their registered names.
+    Known losses are Keras's and those of `lwcnn.training.losses`, recognized by their registered names.
     """
     loss = keras.losses.get(loss)
     if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
         return CompiledLoss(sparse=loss is keras.losses.sparse_categorical_crossentropy)
     if type(loss) not in _CROSS_ENTROPIES and keras.saving.get_registered_name(type(loss)) not in _OWN_LOSSES:
-        raise Unsupported(f"the loss {loss!r} is not a cross-entropy of classes")
+        raise Unsupported(f"the loss {loss!r} is not a categorical cross-entropy")
     if setting := first_difference(loss, reduction="sum_over_batch_size", ignore_class=None, axis=-1):
         raise Unsupported(f"the loss {loss.name} ({type(loss).__name__}) has {setting}")
     weights = getattr(loss, "class_weights", None)
@@ -96,7 +97,7 @@ def find_loss(loss) -> CompiledLoss:
 
 
 def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> tuple[float, np.ndarray]:
-    """Returns the sum of T^2 KL(teacher, logits), both softmax at temperature T, and its gradient by the logits.
+    """Returns the sum of T^2 KL(teacher, logits), both softmax at temperature T, and the gradient of the logits.
 
     Source: Hinton, Vinyals and Dean, arXiv 1503.02531.
     """
@@ -114,16 +115,16 @@ class Objective:
         self._names = internals.output_names(model)
         self._accuracy = _name_of_accuracy(model, self.losses)
         if internals.loss_weights(model) is not None:
-            raise Unsupported(f"{model.name} has weights of its outputs' losses")
+            raise Unsupported(f"{model.name} has loss weights")
         if len(self.losses) != len(self._names):
             raise Unsupported(f"{model.name} has {len(self._names)} outputs and {len(self.losses)} losses")
         if len(set(self._names)) != len(self._names):
-            raise Unsupported(f"{model.name} has several outputs of one name")
+            raise Unsupported(f"{model.name} has several outputs with the same name")
 
     def __call__(self, logits, labels) -> tuple[dict[str, float], list[np.ndarray]]:
-        """Returns the sums of loss and metrics over images, by name, and the gradient by the logits of each output.
+        """Returns the sums of loss and metrics over images, by name, and the gradient of each output's logits.
 
-        All are lists by output.
+        The arguments and the gradients are lists by output.
         """
         sums, gradients = {"loss": 0.0}, []
         for name, output, truth, loss in zip(self._names, logits, labels, self.losses, strict=True):
@@ -147,10 +148,10 @@ def _name_of_accuracy(model: keras.Model, losses: list[CompiledLoss]) -> str | N
         if type(metric) not in _ACCURACIES:
             raise Unsupported(f"the metric {getattr(metric, 'name', metric)!r} is not accuracy")
         if _ACCURACIES[type(metric)] not in {loss.sparse for loss in losses}:
-            raise Unsupported(f"the metric {metric.name!r} has another form of labels than the loss")
+            raise Unsupported(f"the metric {metric.name!r} expects labels in another form than the loss")
     names = {metric if isinstance(metric, str) else metric.name for metric in metrics}
     if metrics and (len(metrics) != len(losses) or len(names) > 1):
-        raise Unsupported(f"{model.name} has {len(metrics)} metrics of {len(losses)} outputs")
+        raise Unsupported(f"{model.name} has {len(metrics)} metrics for {len(losses)} outputs")
     return names.pop() if names else None
 
 

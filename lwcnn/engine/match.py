@@ -51,7 +51,7 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
 }
 
 PLAIN = {"compute_dtype": "float32", "data_format": "channels_last", "quantization_mode": None, "lora_enabled": False}
-"""Settings that every layer must have, where it has them at all."""
+"""Values that these settings must have in every layer that has them."""
 
 
 def unsupported(layer: keras.Layer) -> str | None:
@@ -197,7 +197,7 @@ def _has(layer, **settings) -> bool:
 
 
 def _kind(cls: type, **settings) -> Callable[[keras.Layer], bool]:
-    """Returns a function that tells whether a layer is of a class and has these settings."""
+    """Returns a function that checks whether a layer is of a class and has these settings."""
     return lambda layer: type(layer) is cls and _has(layer, **settings)
 
 

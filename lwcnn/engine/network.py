@@ -77,7 +77,7 @@ def compile_model(model: keras.Model, training: bool = True) -> Plan:
 class Network:
     """The operations of a plan, with arrays for its weights.
 
-    `gradient` is the sum of the gradients by the trainable weights, a vector like `weights.vector`. With `logits`, an
+    `gradient` is the sum of the gradients of the trainable weights, a vector like `weights.vector`. With `logits`, an
     output that ends in a softmax is replaced by its logits.
     """
 
@@ -102,14 +102,14 @@ class Network:
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
         for x, shape in zip(images, self._graph.input_shapes, strict=True):
             if not has_shape(x, shape):  # the kernels check no bounds
-                raise wrong(f"Give images of shape {shape}, as the model's", x.shape[1:])
+                raise wrong(f"Give images of the model's input shape, {shape}", x.shape[1:])
         values = {n: x.astype(np.float32, copy=False) for n, x in zip(self._graph.inputs, images, strict=True)}
         for operation, inputs, output in self.steps:
             values[output] = operation.forward([values[number] for number in inputs], training)
         return [values[number] for number in self._graph.outputs]
 
     def backward(self, gradients: list[np.ndarray]) -> None:
-        """Adds the gradients by the weights, given those by the outputs of the last `forward`."""
+        """Adds the gradients of the weights, given those of the outputs of the last `forward`."""
         by_value: dict[int, np.ndarray] = {}
         for number, own in zip(self._graph.outputs, gradients, strict=True):  # a value can be several outputs
             by_value[number] = by_value[number] + own if number in by_value else own
@@ -123,7 +123,7 @@ class Network:
 
 
 class Predictor:
-    """Runs a model in inference mode with its current weights; raises `Unsupported` if the engine can't run it."""
+    """Runs a model in inference mode with its current weights; raises `Unsupported` if the engine cannot run it."""
 
     def __init__(self, model: keras.Model, logits: bool = False):
         check_environment()

@@ -26,7 +26,7 @@ def _apply_adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
 
 
 class VectorOptimizer:
-    """The state of a built Keras optimizer, which passes `check_optimizer`, as vectors, and its update of `weights`."""
+    """Updates `weights` as a built Keras optimizer that passes `check_optimizer`, with its state as vectors."""
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, weights: Weights):
         self._optimizer, self._weights = optimizer, weights
@@ -181,7 +181,7 @@ _UNKNOWN_SETTINGS = (
 
 
 def _kind(optimizer: keras.optimizers.Optimizer) -> type:
-    """Returns the class whose step an optimizer makes; `PointwiseMuon`, known by its registered name, makes Muon's."""
+    """Returns the class whose update an optimizer uses; `PointwiseMuon`, known by its registered name, uses Muon's."""
     is_muon = keras.saving.get_registered_name(type(optimizer)) == "lwcnn>PointwiseMuon"
     return keras.optimizers.Muon if is_muon else type(optimizer)
 
@@ -191,7 +191,7 @@ def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     kind, rate = _kind(optimizer), internals.learning_rate(optimizer)
     title = f"the optimizer {optimizer.name} ({type(optimizer).__name__})"
     if kind not in internals.SLOTS:
-        raise Unsupported(f"{title} has no step here")
+        raise Unsupported(f"{title} is not supported")
     is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
     if is_schedule and type(rate) not in _SCHEDULES or not is_schedule and callable(rate):
         raise Unsupported(f"{title} has the schedule {rate!r}")

@@ -1,7 +1,7 @@
 """Threads that share a batch, and all-reduce sums over its parts.
 
-A waiting thread spins without holding Python's lock, because sleeping and waking take as long as a layer; after a while
-it yields to the system.
+A waiting thread spins without holding the GIL, because sleeping and waking take as long as a layer; after a while it
+yields to the system.
 """
 
 import contextlib
@@ -35,9 +35,9 @@ class ThreadGroup:
         self._given: list[list] = [[None] * size, [None] * size]  # two rounds: no thread is more than one ahead
 
     def sum(self, rank: int, *values) -> tuple:
-        """Returns the sums of all threads' numbers or arrays, with the same bits in every thread.
+        """Returns the sums of all threads' numbers or arrays, bit-identical in every thread.
 
-        If another thread fails, it raises `BrokenGroup`.
+        Raises `BrokenGroup` if another thread fails.
         """
         turn = self._turns[rank * STRIDE] + 1
         given = self._given[turn % 2]
@@ -75,7 +75,7 @@ def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
 class OneBlasThread:
     """Context in which NumPy's matrix products use one thread; the others would spin and slow down our kernels.
 
-    The limit holds for the process. Of several contexts at once, the first sets it and the last restores it.
+    The limit holds for the process. If several contexts overlap, the first sets it and the last restores it.
     """
 
     _lock = Lock()

@@ -8,17 +8,17 @@ import numpy as np
 SUBMODEL_PHASES = ("dual", "original", "augmented")  # the merged model's head is new, so its accuracy may start lower
 MAX_BRANCH_GAP = 0.10  # ours: the paper gives no number; stronger augmentation alone costs a few points
 MAX_DROP = 0.01  # ours: beyond sampling noise
-MAX_STAGE_LOSS = 0.02  # ours: of a merged model against its submodels, whose features it takes over
+MAX_STAGE_LOSS = 0.02  # ours: of a merged model against its submodels, whose features it inherits
 MAX_FOLD_SPREAD = 0.02  # paper's summary: folds differ by more than 2%
 MAX_TRAIN_TEST_GAP = 0.20  # paper's summary: a gap of 20% or more on CIFAR-10
 MAX_LOSS_GAP = 0.10  # ours: more than augmentation and dropout explain
 NOISE = 2  # standard errors of a difference between accuracies, which are added to the limits
-FEW_IMAGES = 1_000  # ours: of training, with which fine-tuning is far better (docs/own-images.md)
+FEW_IMAGES = 1_000  # ours: training images below which fine-tuning is far better (docs/own-images.md)
 MAX_NAMES = 5  # class names listed in a warning
 
 
 def diagnose_run(result: dict) -> list[str]:
-    """Returns warnings about a run, the content of its JSON file and `num_test_images`; empty for a healthy run."""
+    """Returns warnings about a run, given its JSON file's content and `num_test_images`; none for a healthy run."""
     signs = (_branches, _drops, _overfitting, _worse_than_submodels, _divergence, _lagging_weights, _predictions)
     return [warning for sign in signs for warning in sign(result)]
 
@@ -80,7 +80,7 @@ def _worse_than_submodels(result: dict) -> Iterator[str]:
 
 
 def final_accuracy(phase: dict) -> float:
-    """Returns the validation accuracy of the weights that a phase ends with; in older records, that of its best."""
+    """Returns the validation accuracy of the weights that a phase ends with; in older records, of its best weights."""
     return phase.get("final_val_accuracy", phase["best_val_accuracy"])
 
 

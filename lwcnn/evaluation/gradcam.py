@@ -1,4 +1,4 @@
-"""Grad-CAM (arXiv 1610.02391): heat maps of the image regions that support a class. Requires TensorFlow or JAX."""
+"""Grad-CAM (arXiv 1610.02391): heatmaps of the image regions that support a class. Requires TensorFlow or JAX."""
 
 import cv2
 import keras
@@ -10,7 +10,7 @@ from lwcnn.system.errors import wrong
 
 
 def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | np.ndarray, layer: str) -> np.ndarray:
-    """Computes heat maps, float32 between 0 and 1, (n, height, width), for one class or an integer array of shape (n,).
+    """Computes heatmaps, float32 between 0 and 1, (n, height, width), for one class or an integer array of shape (n,).
 
     Each map is divided by its maximum and resized bilinearly; it is zero if nothing supports the class.
     """
@@ -62,7 +62,7 @@ def _gradients(rest: keras.Model, pixels, activations, chosen):
             return (logits * chosen).sum()
 
         return jax.grad(total)(activations)
-    raise wrong("Set KERAS_BACKEND to tensorflow or jax to compute heat maps", repr(backend))
+    raise wrong("Set KERAS_BACKEND to tensorflow or jax to compute heatmaps", repr(backend))
 
 
 def _weighted_sum(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:

@@ -92,11 +92,10 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
     Raises:
         LwcnnError: The arrays have the wrong type, shape or values.
 
-    Example:
-
-    >>> import numpy as np
-    >>> summarize(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))["accuracy"]
-    0.5
+    Examples:
+        >>> import numpy as np
+        >>> summarize(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))["accuracy"]
+        0.5
     """
     from sklearn.metrics import confusion_matrix
 
@@ -124,7 +123,7 @@ def _nan_to_none(values: np.ndarray) -> list[float | None]:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Returns the log-probabilities of logits of shape (n, classes). SciPy's would triple the start of the command."""
+    """Returns the log-probabilities of logits of shape (n, classes). SciPy's would triple the start-up time."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 

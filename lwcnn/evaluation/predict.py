@@ -33,22 +33,21 @@ def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
     Args:
         model: Keras model with one input and one output of shape (n, classes).
-        images: Array of shape (n, height, width, channels), uint8, of the model's input shape.
+        images: Array of shape (n, height, width, channels), 0 to 255, uint8 or float, of the model's input shape.
 
     Returns:
         Array of shape (n, classes), float32.
 
     Raises:
-        LwcnnError: If the model has several inputs or outputs, there is no image, the images do not fit it or are
+        LwcnnError: The model has several inputs or outputs, there is no image, the images do not fit the model or are
             floats from 0 to 1, or the outputs are not finite or are probabilities.
 
-    Example:
-
-    >>> import keras
-    >>> import numpy as np
-    >>> model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
-    >>> predict_logits(model, np.zeros((2, 4, 4, 1), "uint8")).shape
-    (2, 3)
+    Examples:
+        >>> import keras
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+        >>> predict_logits(model, np.zeros((2, 4, 4, 1), "uint8")).shape
+        (2, 3)
     """
     from lwcnn.models.graph import ends_in_softmax
 
@@ -59,7 +58,7 @@ def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
     found = model.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0)
     logits = np.asarray(found, dtype=np.float32)
     if not np.isfinite(logits).all():
-        raise wrong("Give a model with finite outputs; the training of this one diverged", repr(model.name))
+        raise wrong("Give a model with finite outputs; training of this one diverged", repr(model.name))
     are_shares = min(logits.shape) > 1 and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=1e-3)
     if are_shares or ends_in_softmax(model):
         raise wrong("Give a model with logits as output, without softmax", repr(model.name))
@@ -82,7 +81,7 @@ def require_classifier(model: keras.Model) -> None:
     if not hasattr(model, "inputs"):
         raise wrong("Give a Keras model, as lwcnn.create_model and lwcnn.load_model return it", f"{model!r}")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        advice = "Give a model with one input and one output; of a dual model, give a submodel or the merged model"
+        advice = "Give a model with one input and one output, such as a submodel or the merged model, not a dual model"
         raise wrong(advice, f"{model.name!r} with {len(model.inputs)} inputs and {len(model.outputs)} outputs")
     if len(output_shape := model.outputs[0].shape) != 2:
         raise wrong("Give a model with logits of shape (n, classes)", output_shape)
@@ -111,7 +110,7 @@ def require_classes(path: StrPath, given: tuple[str, ...], data: str) -> None:
         advice = f"Give data with the classes of {path}, in the same order: {', '.join(own)}"
         raise wrong(advice, f"{', '.join(given)}, the classes of {data}")
     if own and own != given:
-        _log.warning("The classes of %s, %s, are taken for %s, in this order", path, ", ".join(own), ", ".join(given))
+        _log.warning("Assuming that the classes of %s, %s, are %s", path, ", ".join(own), ", ".join(given))
 
 
 def predict_images(
@@ -130,23 +129,24 @@ def predict_images(
         images: Path of an image or folder, a pattern such as "photos/*.jpg", or several of them; the path of an .npz
             file with `x_test`, `images` or `x`; or an array of shape (n, height, width, channels), uint8. Images of
             files are converted to the model's input size and channels.
-        top: Number of classes per image, the most probable ones first.
-        class_names: Names by label. By default those of the model's attribute `class_names`, or else the numbers.
-        temperature: Divisor of the logits.
-        transforms: Views whose probabilities are averaged: "original", "horizontal_flip", "vertical_flip",
+        top: Integer of 1 or more. Number of classes per image, the most probable ones first.
+        class_names: Names by label. By default, the model's attribute `class_names`, or else the numbers.
+        temperature: Positive float. Divisor of the logits.
+        transforms: Transforms whose probabilities are averaged: "original", "horizontal_flip", "vertical_flip",
             "center_crop" or "blur".
-        on_unreadable: Called with the name of an image that can't be read and the reason. None raises an error.
+        on_unreadable: Function called with the name of an image that cannot be read, and the reason. None raises an
+            error.
 
     Returns:
         A DataFrame with the columns `image`, `label`, `probability`; from the second class on `label_2`, and so on.
 
     Raises:
-        LwcnnError: If there is no image, an image can't be read, the images do not fit the model, or `top` is below 1.
+        LwcnnError: There is no image, an image cannot be read, the images or `class_names` do not fit the model, a
+            transform is unknown, or `top` or `temperature` is out of range.
 
-    Example:
-
-    >>> predict_images(model, data.x_train[:2]).columns.tolist()
-    ['image', 'label', 'probability']
+    Examples:
+        >>> predict_images(model, data.x_train[:2]).columns.tolist()
+        ['image', 'label', 'probability']
     """
     import pandas
 

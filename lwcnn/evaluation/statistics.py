@@ -10,7 +10,7 @@ NUM_RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """An accuracy, or a difference of two: its mean, 95% bootstrap interval over seeds and images, and each seed's."""
+    """An accuracy, or a difference of two: mean, 95% bootstrap interval over seeds and images, and value by seed."""
 
     mean: float
     low: float

@@ -45,12 +45,13 @@ def finetune(
         start: Name of a trained network (`list_models`), or path of a .keras file.
         dataset: Loaded data set, or a source for `load_dataset`, whose images are converted to the network's size and
             channels.
-        preset: "smoke", "quick", "medium" or "full".
-        seed: Seed for the new head, shuffling, augmentation and dropout.
+        preset: "smoke", "quick", "medium" or "full", which sets the number of epochs.
+        seed: Integer from 0 to 2**32 - 1. Seed for the new head, shuffling, augmentation and dropout.
         folders: Folders to read and write.
         progress: Progress display. None shows nothing.
-        size: Height and width of a source's images in place of the network's; the channels are the network's.
-        mirror: Whether a mirrored image of a source still belongs to its class. None decides as `load_dataset` does.
+        size: Height and width to which a source's images are resized; by default, the network's. The number of
+            channels is always the network's.
+        mirror: Whether a mirrored image of a source still belongs to its class. If None, as in `load_dataset`.
         **settings: Epochs and other settings, as in `with_settings`.
 
     Returns:
@@ -59,9 +60,8 @@ def finetune(
     Raises:
         LwcnnError: As in `load_dataset` and `run_experiment`, or the network does not accept the images.
 
-    Example:
-
-    >>> finetune("wren", "photos/pets")["test_accuracy"]  # doctest: +SKIP
+    Examples:
+        >>> finetune("wren", "photos/pets")["test_accuracy"]  # doctest: +SKIP
     """
     if not isinstance(dataset, Dataset):
         dataset = load_for(start, dataset, folders.data, size, mirror)
@@ -96,7 +96,7 @@ def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> Fin
     ]
     return FineTunedExperiment(
         name=f"finetune-{Path(start).stem}",
-        question="what a network that has seen other images learns from few of one's own",
+        question="what a network trained on other images learns from a few of your own",
         phases=tuple(phases),
         start=str(start),
         checksum=model_checksum(path),

@@ -19,12 +19,11 @@ class Folders:
     Attributes:
         results: Results, one JSON file per run.
         cache: Checkpoints and trained models.
-        data: Data sets, `<name>.npz`. If None, $LWCNN_DATA_DIR.
+        data: Data sets: `<name>.npz` or extracted official archives. If None, $LWCNN_DATA_DIR.
         models: The best model of each experiment.
 
-    Example:
-
-    >>> folders = Folders(results=Path("my_results"), cache=Path("my_cache"))
+    Examples:
+        >>> folders = Folders(results=Path("my_results"), cache=Path("my_cache"))
     """
 
     results: Path = Path("runs/results")
@@ -41,7 +40,7 @@ class Folders:
         return self.result(dataset, experiment, preset, seed).with_name(f"seed{seed}_classes.npz")
 
     def model(self, run: Mapping) -> Path:
-        """Returns the path of a run's model in the cache. Its name depends on all that determines the weights."""
+        """Returns the path of a run's model in the cache. Its name depends on everything that sets its weights."""
         parts = [run["config"], run["data_checksum"], run["backend"], run.get("step")]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
         folder = Path(self.cache) / run["dataset"] / run["experiment"] / run["preset"]

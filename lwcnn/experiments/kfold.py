@@ -33,7 +33,7 @@ from lwcnn.training.progress import Progress
 NUM_FOLDS = 6  # paper
 FOLD_SEED, LEAKY_PATIENCE = 42, 3  # the author's notebook
 
-_Fold = tuple[np.ndarray, np.ndarray]  # positions in the training images: those to train on, those to assess on
+_Fold = tuple[np.ndarray, np.ndarray]  # positions in the training images: the training part and the test part
 _Trained = tuple[keras.Model, list[dict]]  # a model and the records of its phases
 
 
@@ -49,15 +49,15 @@ def run_kfold(
 ) -> dict:
     """Trains the folds of a K-fold cross-validation, or loads their result if it exists.
 
-    Each fold trains the experiment from scratch on its training part, which is split once more to choose epochs, and is
-    assessed on the part that it has not seen. With `leaky`, as published, one model is trained by the whole method and
-    then continues through all folds without a reset, so every fold is assessed on images that the model has seen.
+    Each fold trains the experiment from scratch on its training part, which is split once more to choose epochs, and
+    tests it on the remaining images. With `leaky`, as published, one model is trained by the whole method and then
+    continues through all folds without a reset, so every fold is tested on images that the model was trained on.
 
     Args:
         experiment: Name of a network or experiment (see `lwcnn list`).
-        dataset: Loaded data set, or a source for `load_dataset`.
-        preset: "smoke", "quick", "medium" or "full".
-        seed: Seed of the training; the folds do not depend on it.
+        dataset: Loaded `Dataset`, or a source for `load_dataset`.
+        preset: "smoke", "quick", "medium" or "full", which sets the number of epochs.
+        seed: Integer from 0 to 2**32 - 1. Seed for training; the folds do not depend on it.
         leaky: Whether one model continues through all folds, as published.
         num_folds: Number of folds, at least 2.
         folders: Folders to read and write.
@@ -71,15 +71,14 @@ def run_kfold(
         LwcnnError: As in `run_experiment`; or there are too few images for the folds, or the experiment does not suit
             K-fold cross-validation.
 
-    Example:
-
-    >>> run_kfold("paper", "mnist", "smoke", num_folds=2)["accuracies"]  # doctest: +SKIP
+    Examples:
+        >>> run_kfold("paper", "mnist", "smoke", num_folds=2)["accuracies"]  # doctest: +SKIP
     """
     plan, data = find_plan(experiment, dataset, preset, folders)
     if leaky and not isinstance(plan, MergedExperiment):
-        raise wrong("Only the paper's merged model was assessed leaky", repr(experiment))
+        raise wrong("Use leaky only with the paper's merged model", repr(experiment))
     if isinstance(plan, DistilledExperiment):
-        advice = "K-fold takes no distilled experiment: its teacher was trained on the images of every fold"
+        advice = "Use K-fold without distillation: the teacher was trained on the images of every fold"
         raise wrong(advice, f"{experiment!r}")
     run = Run(plan, data, preset, seed, folders, progress or Progress())
     identity = run.identity
@@ -129,7 +128,7 @@ def _make_folds(run: Run, num_folds: int) -> list[_Fold]:
 
 
 def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
-    """Trains a model per fold, which has seen none of the images that it is assessed on."""
+    """Trains a model per fold, without the images that it is tested on."""
     data = run.data
     run.progress.expect(len(folds) * run.plan.num_epochs)
     for k, (inside, _) in enumerate(folds):
@@ -142,7 +141,7 @@ def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
 
 
 def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
-    """Trains one model, which comes first, and continues through all folds, as the author's code does."""
+    """Trains one model, yields it, and continues through all folds with it, as the author's code does."""
     plan, data, size = run.plan, run.data, get_preset(run.preset)
     run.progress.expect(plan.num_epochs + len(folds) * size.fold)
     first = run.begin()

@@ -27,7 +27,7 @@ from lwcnn.training.distillation import Teaching
 def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None = None) -> keras.Model:
     """Trains an experiment and returns its model, not compiled.
 
-    Experiments with the same first phases and the same cache train these once.
+    Experiments that share their first phases and a cache train these phases once.
     """
     if sequence.computing.devices > 1 and isinstance(experiment, types.DistilledExperiment):
         raise wrong("Distillation trains on one device", f"{sequence.computing.devices} devices")
@@ -55,9 +55,9 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
 def build_model(
     experiment: Experiment, image_shape: tuple[int, ...], num_classes: int, normalization: tuple | None = None
 ) -> keras.Model:
-    """Builds the model that an experiment trains last, with random weights, except those that fine-tuning starts from.
+    """Builds the model that an experiment trains last, with random weights or, for fine-tuning, the starting weights.
 
-    `normalization` has the mean and the deviation of each channel, for a `ResNetConfig`.
+    `normalization` has the mean and the standard deviation of each channel, for a `ResNetConfig`.
     """
     if isinstance(experiment, NetworkExperiment):
         return build_network(image_shape, num_classes, experiment.network, normalization)

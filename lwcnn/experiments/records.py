@@ -42,11 +42,11 @@ class Run:
     def __post_init__(self):
         if not isinstance(self.seed, Integral) or not 0 <= self.seed <= environment.MAX_SEED:
             raise wrong(f"Give a seed from 0 to {environment.MAX_SEED:,}", repr(self.seed))
-        object.__setattr__(self, "seed", int(self.seed))  # NumPy's is no JSON
+        object.__setattr__(self, "seed", int(self.seed))  # NumPy's integers are not JSON
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The entries of its result that name it, and all that determines its weights but those of a teacher.
+        """Entries of the result that name the run and determine its weights, except a teacher's weights.
 
         `step` is the step asked for; the history has the steps that computed each phase.
         """
@@ -71,7 +71,7 @@ class Run:
         return self.folders.result(self.data.name, self.plan.name, self.preset, self.seed)
 
     def begin(self, split: Split | None = None, data_key: str = "") -> PhaseSequence:
-        """Returns a new training; without other images, on those of `split_images`."""
+        """Returns a new training sequence on a split, by default that of `split_images`."""
         split = split or split_images(self.data, self.plan, get_preset(self.preset))
         cache, data_key = Path(self.folders.cache) / self.data.name, data_key or self.data.checksum
         return PhaseSequence(split, self.data.num_classes, self.seed, cache, data_key, self.progress, self.computing)
@@ -89,7 +89,7 @@ def find_plan(
 
 
 def image_limit(plan: Experiment, size: Preset) -> int | None:
-    """Returns the smaller of the limits of experiment and preset on training images; None without any."""
+    """Returns the smaller limit on training images, of experiment and preset; None if there is no limit."""
     return min((limit for limit in (size.num_images, plan.num_images) if limit), default=None)
 
 
@@ -105,7 +105,7 @@ def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
 
 
 def load_or_make(path: Path, run: dict, make: Callable[[], dict], needed: str, note: Callable[[str], None]) -> dict:
-    """Returns the result at a path, which one process makes and writes with `make` if it does not exist."""
+    """Returns the result at a path; if it does not exist, one process makes and writes it with `make`."""
     result = None
     if not path.exists():
         with locked(path, note):
@@ -115,10 +115,10 @@ def load_or_make(path: Path, run: dict, make: Callable[[], dict], needed: str, n
         result = check_finished(path, run, needed)
         for name in ("backend", "step"):
             if result.get(name, run[name]) != run[name]:  # older results do not have every key
-                note(f"{path} is taken as it is: it was made with {name} {result[name]}, this process has {run[name]}")
+                note(f"{path} is used as it is: it was made with {name} {result[name]}, this process has {run[name]}")
         note(f"finished before: {needed.replace('_', ' ')} {100 * result[needed]:.2f}%, {path}")
     for sign in result.get("warnings", []):
-        note(f"sign of trouble: {sign}")
+        note(f"warning: {sign}")
     return result
 
 
@@ -157,9 +157,9 @@ def _differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
 
 
 def mixed_computing(history: list[dict]) -> list[str]:
-    """Returns a warning if parts of a training were computed by different steps, thread counts or devices.
+    """Returns a warning if phases were trained with different steps, thread counts or devices.
 
-    Also if the engine, which is off now, computed them: a finished phase is taken from the cache as it is.
+    Also warns if the engine, which is off now, trained them: finished phases are reused from the cache as they are.
     """
     ways: list[dict] = []
     for phase in history:

@@ -1,4 +1,4 @@
-"""The release of the best run of each experiment: the seed best by validation, of the largest preset that was run."""
+"""Releases the best run of each experiment: the seed with the best validation accuracy, of the largest preset run."""
 
 import logging
 import math
@@ -49,7 +49,7 @@ def release_best(
 
     if not (found := find_best()) or is_released(found[1]):
         return released if found else None
-    together = Path(folders.results) / data.name / experiment  # model, outputs and results are of one run
+    together = Path(folders.results) / data.name / experiment  # model, outputs and results must be of one run
     with locked(together, _log.warning):
         best, result = find_best() or found
         return released if is_released(result) else _release(best, result, data, folders)
@@ -60,7 +60,7 @@ def _release(best: Path, result: dict, data: Dataset, folders: Folders) -> Path 
     released = folders.best_model(data.name, experiment)
     if not trained.exists():
         _log.warning(
-            "The model of %s is not in the cache, so that none is released; in other folders, it is trained again", best
+            "The model of %s is not in the cache, so none is released; with other folders, it is trained again", best
         )
         return None
     classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
@@ -78,10 +78,10 @@ def _release(best: Path, result: dict, data: Dataset, folders: Folders) -> Path 
 
 
 def describe_models(folders: Folders, license_name: str | None = None) -> list[Path]:
-    """Writes license and results of its run, int8 export and benchmark into every model file of a folder."""
+    """Writes license, run results, int8 size and latency into every model file of a folder."""
     paths = sorted(Path(folders.models).rglob("*.keras"))
     if not paths:
-        raise wrong("Train a model first, by `lwcnn train`", f"{folders.models}, which holds none")
+        raise wrong("Train a model first, with `lwcnn train`", f"{folders.models}, which holds none")
     changed: dict[Path, Description] = {}
     for path in paths:
         told, result = read_description(path), None
@@ -101,7 +101,7 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
 
 
 def _measured(path: Path, results: Path) -> dict[str, Any]:
-    """Returns size and latency of a model's int8 file, as far as they were measured on this very model."""
+    """Returns size and latency of a model's int8 file, if they were measured on exactly this model."""
     checksum, int8 = model_checksum(path), "litert-int8"
     exports, latencies = (frame.to_dict("records") for frame in (load_exports(results), load_latencies(results)))
     export: dict = next((row for row in exports if (row.get("model_sha256"), row["format"]) == (checksum, int8)), {})
@@ -146,7 +146,7 @@ def _verified_outputs(
             f"Received: checksum {data.checksum[:12]}"
         )
     if not _belongs(trained, result):
-        raise LwcnnError(f"The trained model can't be read or is not that of its result: {advice}")
+        raise LwcnnError(f"The trained model cannot be read or does not belong to its result: {advice}")
     model = load_model(trained)
     logits = predict_logits(model, data.x_test)
     if (logits.argmax(axis=1) != classes).sum() > max(1, MAX_DISAGREEMENT * len(classes)):
@@ -165,7 +165,7 @@ def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:
-    """Removes the path of the weights from the runs that are no longer released, and other presets' outputs."""
+    """Removes the path of the weights from runs that are no longer released, and outputs of other presets."""
     folder = Path(folders.results) / dataset / experiment
     for path in [path for preset in folder.iterdir() if preset.is_dir() for path in run_paths(preset)]:
         result = read_json(path)

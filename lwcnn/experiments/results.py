@@ -1,13 +1,13 @@
-"""Loads the results folder as data frames for tables and figures.
+"""Loads the results folder as DataFrames for tables and figures.
 
 results/<dataset>/<experiment>/<preset>/seed<k>.json          a run
 results/<dataset>/<experiment>/<preset>/seed<k>_classes.npz   its predicted classes of the test images
-results/<dataset>/<experiment>/<preset>/kfold*.json           a K-fold assessment
+results/<dataset>/<experiment>/<preset>/kfold*.json           a K-fold cross-validation
 results/<dataset>/<experiment>/<preset>/released.npz          test logits of the released run, and features for t-SNE
 results/<dataset>/test_labels.npz                             labels of the test images
 results/search/<dataset>/<n>epochs/*.json                     a trial of the search
 results/export/*.json                                         an exported model
-results/networks/*.json                                       what is counted without training
+results/networks/*.json                                       costs of a network, counted without training
 results/bench*.json, train_step.json, ...                     a benchmark
 """
 
@@ -32,7 +32,7 @@ DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
 
 _PROVENANCE = ("data_checksum", "backend", "device", "num_threads", "versions", "commit")
 _ENGINE_COMMITS = ("eb2444c4bc81", "123a10cabc08", "d46802813766", "a0349283f1be")
-"""Of runs by the engine whose results do not record their training step; the others without it are Keras's."""
+"""Commits of engine runs whose results do not record the training step; other such runs used Keras's step."""
 
 _IDENTITY = ("dataset", "experiment", "preset", "seed")
 _RUN_KEYS = (
@@ -61,16 +61,15 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
         folder: The results folder.
 
     Returns:
-        A data frame with one row per run, and the keys of its JSON file and `path` as columns, sorted by data set,
+        A DataFrame with one row per run, and the keys of its JSON file and `path` as columns, sorted by data set,
         preset, experiment and seed. Empty if there are no results.
 
     Raises:
         LwcnnError: A file is not a result or lacks keys; the message contains its path.
 
-    Example:
-
-    >>> runs = load_results("results")
-    >>> means = runs.groupby(["dataset", "experiment", "preset"])["test_accuracy"].mean()
+    Examples:
+        >>> runs = load_results("results")
+        >>> means = runs.groupby(["dataset", "experiment", "preset"])["test_accuracy"].mean()
     """
     frame = _frame(_paths(folder, "*/*/*/seed*.json", r"seed\d+\.json"), _RUN_KEYS)
     recorded = pd.Series([_step(history) for history in frame["history"]], frame.index, dtype=object)
@@ -81,13 +80,13 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
 
 
 def _step(history: list[dict]) -> str | None:
-    """Returns what trained the phases, "engine" or "keras" or both; None in results that do not say."""
+    """Returns the steps that trained the phases, "engine", "keras" or both; None if the result does not record them."""
     found = dict.fromkeys(way["step"] for phase in history for way in phase.get("computing", ()))
     return " and ".join(found) or None
 
 
 def load_folds(folder: StrPath) -> pd.DataFrame:
-    """Loads every K-fold assessment: a row per fold, with `fold` from 0, its `accuracy` and its phases.
+    """Loads every K-fold cross-validation: a row per fold, with `fold` from 0, its `accuracy` and its phases.
 
     The phases, `history` as in a run's result, are None in results of versions that did not keep them.
     """
@@ -161,7 +160,7 @@ def load_test_labels(folder: StrPath, dataset: str) -> np.ndarray:
 
 
 def _paths(folder: StrPath, pattern: str, name: str) -> list[Path]:
-    """Returns the paths whose whole name matches a regular expression; "seed0 (copy).json" is no run."""
+    """Returns the paths whose whole name matches a regular expression; "seed0 (copy).json" is not a run."""
     return [path for path in Path(folder).glob(pattern) if re.fullmatch(name, path.name)]
 
 
@@ -187,7 +186,7 @@ def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     lacking = [key for key in keys if key not in content]
     mistyped = [key for key in _KINDS.keys() & set(keys) - set(lacking) if not _is_kind(content[key], _KINDS[key])]
     if lacking or mistyped:
-        problem = f"lacks {', '.join(lacking)}" if lacking else f"holds another type as {', '.join(sorted(mistyped))}"
+        problem = f"lacks {', '.join(lacking)}" if lacking else f"has the wrong type for {', '.join(sorted(mistyped))}"
         raise wrong(f"Move {path} out of the results folder, or create it again", f"a file that {problem}")
     return content
 
@@ -198,7 +197,7 @@ def _is_kind(value: Any, kinds: tuple[type, ...]) -> bool:
 
 def _array(path: Path) -> np.ndarray:
     if not path.exists():
-        raise MissingInput(f"{path.name} is not there. Received: {path}")
+        raise MissingInput(f"{path.name} does not exist. Received: {path}")
     return load_classes(path)
 
 

@@ -47,14 +47,15 @@ def run_experiment(
     Args:
         experiment: Name of an experiment (see `lwcnn list`), or an `Experiment`, such as a modified one:
             `with_settings(get_experiment("wren", dataset=data.spec), epochs=40)`. The result has its `name`.
-        dataset: Loaded data set, or a source for `load_dataset`.
+        dataset: Loaded `Dataset`, or a source for `load_dataset`.
         preset: "smoke", "quick", "medium" or "full". An `Experiment` already has its number of epochs; for it, `preset`
             names the folder of the result, and "smoke" limits the number of images.
-        seed: Seed for initialization, shuffling, augmentation and dropout. The validation split does not depend on it.
+        seed: Integer from 0 to 2**32 - 1. Seed for initialization, shuffling, augmentation and dropout. The validation
+            split does not depend on it.
         folders: Folders to read and write.
         progress: Progress display (`lwcnn.training.progress.Progress`). None shows nothing.
         notice: Remark that is stored in the result, such as why this data set was used.
-        computing: Precision and devices of the training (`lwcnn.training.devices.Computing`). Values other than the
+        computing: Precision and devices of training (`lwcnn.training.devices.Computing`). Values other than the
             defaults are part of the configuration.
 
     Returns:
@@ -64,9 +65,8 @@ def run_experiment(
         LwcnnError: A name is unknown, the data are not available, or the existing result belongs to another
             configuration or other data.
 
-    Example:
-
-    >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]  # doctest: +SKIP
+    Examples:
+        >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]  # doctest: +SKIP
     """
     plan, data = find_plan(experiment, dataset, preset, folders)
     run = Run(plan, data, preset, seed, folders, progress or Progress(), computing)
@@ -89,7 +89,8 @@ def _train(run: Run, notice: str | None) -> dict:
     signs = diagnose_run(result | {"num_test_images": len(data.y_test)})
     seen_before = _seen_before(plan)
     if num_seen := int(is_among(data.x_test, seen_before).sum()):
-        signs.append(f"its start was trained on {num_seen} of {len(data.x_test)} test images: the accuracy is too high")
+        found = f"{num_seen} of {len(data.x_test)} test images"
+        signs.append(f"its starting model was trained on {found}: the accuracy is too high")
     result["warnings"] = signs + mixed_computing(result["history"])
     result = drop_large_confusion_matrix(result)
     seen = (seen_before or None) if data.name in DATASET_NAMES else seen_before + join_hashes(data.x_train)
@@ -103,7 +104,7 @@ def _train(run: Run, notice: str | None) -> dict:
 
 
 def _seen_before(plan: Experiment) -> str:
-    """Returns the hashes of one's own images that trained the model from which fine-tuning starts."""
+    """Returns the hashes of the user's own images on which a fine-tuning run's starting model was trained."""
     told = read_description(model_file(plan.start)) if isinstance(plan, FineTunedExperiment) else None
     return (told and told.seen) or ""
 
@@ -117,9 +118,9 @@ def load_teacher(plan: Experiment, data: Dataset, folders: Folders) -> keras.Mod
 
 
 def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:
-    """Returns the path of a teacher's model of these images, in the cache or else among the shipped ones.
+    """Returns the path of a teacher trained on these images, in the cache or else among the shipped models.
 
-    `teachers` has those that are not an experiment's best run, which is shipped anyway.
+    The shipped folder `teachers` has teachers that are not the best run of their experiment.
     """
     run = Run(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed, folders)
     trained = run.identity

@@ -135,7 +135,7 @@ class Search:
                 storage=storage, study_name=name, directions=directions, pruner=PRUNER, load_if_exists=True
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise wrong(f"The study can't be read ({error}): move it away", self.path) from error
+            raise wrong(f"The study cannot be read ({error}): move it away", self.path) from error
 
     def _begin(self, study: optuna.Study) -> None:
         """Adds the finished trials of `results/search` and enqueues the base, unless it is among them."""
@@ -251,7 +251,7 @@ class Search:
 
 
 class _Watched(Progress):
-    """Reports the epochs of a trial to Optuna, which ends one whose learning curve is poor."""
+    """Reports the epochs of a trial to Optuna, which stops a trial with a poor learning curve."""
 
     def __init__(self, progress: Progress, curve: optuna.Trial):
         super().__init__(progress.style, progress.title)

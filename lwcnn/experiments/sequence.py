@@ -28,10 +28,10 @@ MIN_STEPS, MIN_BATCH = 50, 8
 def fit_to_images(batch_size: int, optimizer: OptimizerConfig, num_images: int) -> tuple[int, OptimizerConfig]:
     """Returns batch size and optimizer for a number of training images.
 
-    Where they are few, batches are smaller, so that an epoch has `MIN_STEPS` steps. The peak rate after a warm-up,
-    which suits the recipe's batch size, then falls with the fourth root of the batch size. With Wren's rate for 128
-    images, batches of 8 may learn nothing; with the square root (arXiv 2205.10287), a few hundred steps are too few.
-    Rates without a warm-up, such as the paper's, are low enough for small batches.
+    With few images, batches shrink, so that an epoch has `MIN_STEPS` steps. A peak learning rate after a warm-up is
+    then scaled with the fourth root of the batch size. With Wren's rate for batches of 128, batches of 8 may learn
+    nothing; with the square root (arXiv 2205.10287), a few hundred steps are too few. Learning rates without a warm-up,
+    such as the paper's, are low enough for small batches.
     """
     fitting = min(batch_size, max(MIN_BATCH, num_images // MIN_STEPS))
     if not optimizer.warmup:
@@ -41,10 +41,10 @@ def fit_to_images(batch_size: int, optimizer: OptimizerConfig, num_images: int) 
 
 @dataclass
 class PhaseSequence:
-    """One training: its images, seed and checkpoints, and a record of each phase so far.
+    """A run's training: its images, seed and checkpoints, and a record of each phase so far.
 
-    Checkpoints are files in `cache`, none without it. `data_key`, such as the checksum of the data set, identifies the
-    images in their names.
+    Checkpoints are files in `cache`; if it is None, there are none. `data_key`, such as the checksum of the data set,
+    identifies the images in their names.
     """
 
     split: Split
@@ -64,7 +64,7 @@ class PhaseSequence:
         if special := plain_settings(self.computing):
             self._determinants.append(special)
         keras.utils.set_random_seed(self.seed)
-        environment.commit()  # now, not after hours in which another may be checked out
+        environment.commit()  # now: in hours, another commit may be checked out
 
     @property
     def seconds(self) -> float:
@@ -89,7 +89,7 @@ class PhaseSequence:
         size, optimizer = fit_to_images(phase.batch_size, phase.optimizer, len(self.split.training))
         if size < phase.batch_size:
             self.progress.note(
-                f"{phase.name}: batches of {size} images, not {phase.batch_size}, as there are few images"
+                f"{phase.name}: batches of {size} images, not {phase.batch_size}, because there are few images"
             )
         phase = replace(phase, batch_size=size, optimizer=optimizer)
         self.depends_on([plain_settings(phase), plain_settings(branches)])

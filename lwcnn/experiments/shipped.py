@@ -1,4 +1,4 @@
-"""The files of models: the trained networks that come with the library, by name, and a user's own."""
+"""Finds model files: trained networks that come with the library, by name, and the user's own."""
 
 import json
 from pathlib import Path
@@ -21,14 +21,14 @@ def trained_networks() -> dict[tuple[str, str], Description]:
 
 
 def shipped_file(name: str, dataset: str) -> Path:
-    """Returns where the weights of a network or experiment for a data set are, if they come with the library."""
+    """Returns the path of the shipped weights of a network or experiment for a data set; it may not exist."""
     return SHIPPED_MODELS / f"{dataset}-{NETWORKS.get(name, name)}.keras"
 
 
 def model_file(model: StrPath, dataset: str | None = None) -> Path:
-    """Returns the .keras file of a model: a path as it is; of a network's name, the weights of a data set.
+    """Returns the .keras file of a model, given as a path or as a network's name with a data set.
 
-    Where there are none of that data set, and by default, they are those of the first row in `list_models`.
+    Without weights for that data set, and by default, they are those of the network's first row in `list_models`.
     """
     if Path(model).is_file():
         return Path(model)

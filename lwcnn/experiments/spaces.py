@@ -1,4 +1,4 @@
-"""Search spaces as data: Optuna distributions by the path of the setting that they vary in an experiment.
+"""Search spaces as data: Optuna distributions by the path of an experiment's setting.
 
 Every parameter has a value in every trial, as NSGA-II's crossover needs it; a stage of 0 blocks does not exist.
 """
@@ -88,7 +88,7 @@ _OF_THE_OPTIMIZER = {"momentum": None, "nesterov": None, "weight_decay": None, "
 
 
 def read(space: Space, base: NetworkExperiment, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the parameters of an experiment that was trained before, given its settings as in its result file.
+    """Returns the parameters of an earlier experiment, given its settings from its result file.
 
     Values may lie outside their distributions. None if settings that the space does not vary differ from the base's.
     """

@@ -29,13 +29,12 @@ def list_models() -> pd.DataFrame:
     """Returns the trained networks that `create_model` loads.
 
     Returns:
-        A data frame with one row per network and data set: `name`, `dataset`, `parameters`, `test_accuracy` (0 to 1),
+        A DataFrame with one row per network and data set: `name`, `dataset`, `parameters`, `test_accuracy` (0 to 1),
         `int8_bytes` (size of the int8 LiteRT file) and `latency_ms` (of that file for one image, on one CPU thread).
 
-    Example:
-
-    >>> list_models()["name"].iloc[0]
-    'wren-100k'
+    Examples:
+        >>> list_models()["name"].iloc[0]
+        'wren-100k'
     """
     import pandas as pd
 
@@ -55,8 +54,8 @@ def create_model(
     Args:
         name: A name from `list_models`, or the name of an experiment.
         pretrained: Data set of the trained weights, such as "cifar10". None initializes the weights at random.
-        input_shape: Height, width and channels of the images; only without `pretrained`.
-        num_classes: Number of classes; only without `pretrained`.
+        input_shape: (height, width, channels) of the images; only without `pretrained`.
+        num_classes: Number of classes, at least 2; only without `pretrained`.
 
     Returns:
         A Keras model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes). A trained
@@ -65,10 +64,9 @@ def create_model(
     Raises:
         LwcnnError: The network does not exist, was not trained on this data set, or does not accept the shape.
 
-    Example:
-
-    >>> create_model("wren", num_classes=7).output_shape
-    (None, 7)
+    Examples:
+        >>> create_model("wren", num_classes=7).output_shape
+        (None, 7)
     """
     if pretrained is not None:
         from lwcnn.models.io import load_model
@@ -90,10 +88,10 @@ def create_model(
 
 
 def load_dataset_for(models: Sequence[StrPath], dataset: str | None, data_dir: StrPath | None = None) -> Dataset:
-    """Loads a data set in the image size that .keras files take; None is the one that the first file names.
+    """Loads a data set in the image size of .keras files; by default, the data set that the first file names.
 
-    Image files are resized as in prediction, arrays only if the model was trained on them in its size. Of a folder
-    without a test part, the test images are all that no model was trained on.
+    Image files are resized as in prediction, arrays only if the model was trained on them in its size. In a folder
+    without a test part, all images that no model was trained on are test images.
     """
     told = [read_description(Path(model)) for model in models]
     if not dataset:
@@ -131,11 +129,11 @@ def _warn_of_seen(model: StrPath, told: Description | None, data: Dataset) -> No
 def _load_data_of(model: StrPath, told: Description | None, data_dir: StrPath | None) -> Dataset:
     """Loads the public data set that a model file names."""
     if told is None:
-        raise wrong("The file does not name its data set: give it by --dataset", model)
-    advice = f"give the data set by --dataset. Received: {model}, trained on {told.dataset!r}"
+        raise wrong("The file does not name its data set: give it with --dataset", model)
+    advice = f"give the data set with --dataset. Received: {model}, trained on {told.dataset!r}"
     if told.dataset not in DATASET_NAMES:
         raise LwcnnError(f"The model was trained on images of your own; {advice}")
     data = load_dataset(told.dataset, data_dir)
     if told.data_checksum != data.checksum:
-        raise LwcnnError(f"The model was trained on other images than those at hand; {advice}")
+        raise LwcnnError(f"The model was trained on other images than those found; {advice}")
     return data

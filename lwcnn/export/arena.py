@@ -59,8 +59,8 @@ def read_graph(content: bytes) -> Graph:
 def plan_arena(activations: Sequence[Activation]) -> int:
     """Returns the arena size in bytes according to TensorFlow Lite Micro's greedy planner (arXiv 2001.03288).
 
-    In order of decreasing size, each activation gets the lowest offset that overlaps no other of an overlapping
-    lifetime.
+    In order of decreasing size, each activation gets the lowest offset at which it overlaps no other activation
+    of an overlapping lifetime.
     """
     placed: list[tuple[int, int, Activation]] = []  # begin, end
     for activation in sorted(activations, key=lambda a: (-a.size_bytes, a.first)):

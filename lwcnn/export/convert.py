@@ -49,7 +49,7 @@ def to_litert(model: keras.Model) -> bytes:
 def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -> bytes:
     """Converts a model to a LiteRT file with int8 weights, activations, input (the uint8 image minus 128) and output.
 
-    Ranges are those on `draw_calibration_images`. Depthwise convolutions compute differences of neighboring pixels,
+    Ranges are measured on the images. Depthwise convolutions compute differences of neighboring pixels,
     which amplify rounding errors: models with them or with batch normalization are simplified and equalized, and their
     biases corrected where that reduces the error. With `split`, hard swish becomes two operations: twice as fast on
     CPUs, but more memory on microcontrollers.
@@ -153,7 +153,7 @@ def _export(deployable: keras.Model, path: str | Path, format_name: str) -> None
 def _call(layer, *arguments, **options):
     name, first = type(layer).__name__, arguments[0]
     if name.startswith("Random") and layer.compute_output_shape(first.shape) == first.shape:
-        return first  # augmentation, which inference leaves out
+        return first  # augmentation, which inference skips
     if isinstance(layer, (layers.Reshape, layers.Flatten)):
         return ops.reshape(first, (-1, *layer.compute_output_shape(first.shape)[1:]))
     return layer(*arguments, **options)

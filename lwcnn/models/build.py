@@ -1,4 +1,4 @@
-"""Builds the model of any network that is described as data and trained in one go."""
+"""Builds a network from its configuration. `dual.py` and `baselines/reproduction.py` build the merged models."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def build_network(
     config: NetworkConfig,
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> keras.Model:
-    """Builds a model from images (n, height, width, channels), 0 to 255, to logits, with random weights.
+    """Builds a model, with random weights, that maps images (n, height, width, channels), 0 to 255, to logits.
 
     `normalization`, (mean, std) per channel, is for a `ResNetConfig`; other networks normalize by constants.
     """

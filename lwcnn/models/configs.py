@@ -11,7 +11,7 @@ BRANCHES = ("original", "augmented")
 """Names of the two branches of the paper's model."""
 
 EPSILON, MOMENTUM = 1e-3, 0.9
-"""Of batch normalization: Keras's epsilon, and a momentum for epochs of a few hundred steps."""
+"""Batch normalization's epsilon (Keras's default) and momentum (for epochs of a few hundred steps)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Stage:
 class ResidualSEConfig:
     """Configuration of a residual squeeze-and-excitation network."""
 
-    stem: int = 32  # filters of the 3x3 convolution at full resolution, which ReLU and pooling follow
+    stem: int = 32  # filters of the 3x3 convolution at full resolution, followed by ReLU and pooling
     stages: tuple[Stage, ...] = (Stage(32, 2), Stage(40, 2))  # each except the first starts with pooling
     activation: str = "hard_silu"  # of the blocks and the head
     se_reduction: int | None = 16  # of squeeze-and-excitation; None omits it
@@ -41,7 +41,7 @@ class ResidualSEConfig:
     stem_pooling: bool = added_later(True)  # without it the first stage works at full resolution
     pooling: str = added_later("max")  # of stem and stages; or "average", or "hybrid": a learned mix per channel
     head_pooling: str = added_later("average")  # before the last layer, one of the same three
-    branch_kernels: tuple[int, ...] = added_later(())  # depthwise ones beside each block's, for `merge_branches`
+    branch_kernels: tuple[int, ...] = added_later(())  # of parallel depthwise convolutions; see `merge_branches`
     feature_noise: float = added_later(0.0)  # deviation of the Gaussian noise that training adds to pooled features
 
 

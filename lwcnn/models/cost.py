@@ -1,4 +1,4 @@
-"""What a model costs: parameters, multiply-accumulates (MACs) and memory, counted from its layers' shapes."""
+"""The costs of a model: parameters, multiply-accumulates (MACs) and memory, counted from its layers' shapes."""
 
 import math
 from collections.abc import Iterator
@@ -33,10 +33,10 @@ def count_macs(model: keras.Model) -> int:
         Number of multiply-accumulates.
 
     Raises:
-        LwcnnError: The model is of another kind, a shape is not fixed, or a layer with weights of two or more
-            dimensions is of an unknown kind.
+        LwcnnError: The model is neither functional nor sequential, a shape is not fixed, or a layer with weights of two
+            or more dimensions is of an unknown kind.
 
-    Example:
+    Examples:
         >>> import lwcnn
         >>> count_macs(lwcnn.build_submodel((28, 28, 1), num_classes=10))
         283640
@@ -75,7 +75,7 @@ def _product(layer: keras.Layer, sizes: tuple[int | None, ...]) -> int:
 
 
 class Memory(NamedTuple):
-    """MB of 2^20 bytes, in float32: images, layers' outputs and their gradients, and trainable parameters."""
+    """Memory in MB of 2^20 bytes, in float32: images, layers' outputs with gradients, and trainable parameters."""
 
     input: float
     passes: float

@@ -1,4 +1,4 @@
-"""What a .keras file says about its model, read and written without Keras.
+"""The description of a model in its .keras file, read and written without Keras.
 
 A .keras file is a zip archive. Its member `lwcnn.json`, which Keras ignores, holds the description.
 """
@@ -27,7 +27,7 @@ _TEMPERATURE = Rule(lambda value: number(100).is_valid(value) and value >= 0.01,
 
 @dataclass(frozen=True)
 class Description(Settings):
-    """What a model file says about its model: its data, and values of its run's JSON under the same names."""
+    """Description of a model in its file: its data set, and values of its run's JSON file under the same names."""
 
     dataset: str
     data_checksum: str
@@ -40,7 +40,7 @@ class Description(Settings):
     step: str | None
     val_accuracy: Fraction
     test_accuracy: Fraction
-    seen: str | None = None  # images of one's own in training and validation: a hash of 8 hexadecimal digits each
+    seen: str | None = None  # hashes of the user's own training and validation images, 8 hexadecimal digits each
     params: int | None = None
     temperature: Annotated[float | None, _TEMPERATURE] = None  # divisor of the logits that calibrates the probabilities
     license: str = NOT_SPECIFIED  # of the weights
@@ -50,13 +50,13 @@ class Description(Settings):
 
     @classmethod
     def of_run(cls, result: Mapping[str, Any], class_names: tuple[str, ...]) -> "Description":
-        """Returns the description of a run's model, from what the run's JSON holds."""
+        """Returns the description of a run's model, given the content of the run's JSON file."""
         known: dict[str, Any] = {name: result[name] for name in cls.__dataclass_fields__ if name in result}
         return cls(**{"step": None, **known, "class_names": tuple(class_names)})
 
 
 def read_description(path: StrPath) -> Description | None:
-    """Returns the description in a model file; None where it has none."""
+    """Returns the description in a model file; None if it has none."""
     content = read_archive(path).get(DESCRIPTION)
     if content is None:
         return None
@@ -71,7 +71,7 @@ def read_description(path: StrPath) -> Description | None:
 
 
 def read_input_shape(path: StrPath) -> tuple[int, int, int] | None:
-    """Returns the shape (height, width, channels) of a model's images; None where the file does not state it."""
+    """Returns the shape (height, width, channels) of a model's images; None if the file does not state it."""
     members = read_archive(path)
     try:
         _, *shape = json.loads(members[CONFIG])["config"]["layers"][0]["config"]["batch_shape"]
@@ -133,4 +133,4 @@ def unreadable(path: StrPath, reason: object) -> LwcnnError:
     words = " ".join(str(reason).split())
     if isinstance(reason, BaseException):
         words = f"{type(reason).__name__}: {words}" if words else type(reason).__name__
-    return wrong(f"This can't be read as a Keras model (.keras): {words[:300]}", path)
+    return wrong(f"This cannot be read as a Keras model (.keras): {words[:300]}", path)

@@ -38,14 +38,14 @@ def build_submodel(input_shape: Sequence[int], num_classes: int, name: str = "or
     Raises:
         LwcnnError: The images are too small, or there are fewer than two classes.
 
-    Example:
+    Examples:
         >>> submodel = build_submodel((28, 28, 1), num_classes=10)
         >>> submodel.count_params()
         6930
         >>> [layer.name for layer in submodel.layers if layer.weights]
         ['original_conv1', 'original_conv2', 'original_logits']
 
-    Source: paper, "Submodel".
+    Source: arXiv 2501.15547, "Submodel".
     """
     check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
@@ -62,8 +62,8 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     The model shares its layers with the submodels, so training it trains them.
 
     Args:
-        submodels: Models from `build_submodel` with different names. The paper has two; one gives a model of one input
-            and one output.
+        submodels: Models from `build_submodel` with different names. The paper has two; with one,
+            the model has one input and one output.
 
     Returns:
         A model that maps a list of image batches, one per submodel, to the list of their logits.
@@ -71,7 +71,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     Raises:
         LwcnnError: There is no submodel, or two have the same name.
 
-    Example:
+    Examples:
         >>> submodels = [build_submodel((28, 28, 1), 10, name) for name in ("original", "augmented")]
         >>> dual = build_dual_model(submodels)
         >>> dual.count_params()
@@ -79,7 +79,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
         >>> dual.output_shape
         [(None, 10), (None, 10)]
 
-    Source: paper, "Dual-input-output model".
+    Source: arXiv 2501.15547, "Dual-input-output model".
     """
     if len({submodel.name for submodel in submodels}) != max(1, len(submodels)):
         names = [submodel.name for submodel in submodels]
@@ -105,7 +105,7 @@ def build_merged_model(
         input_shape: (height, width, channels) of one image; height and width at least 10.
         num_classes: Number of classes, at least 2.
         branches: Names of the branches, one or more; the paper has two.
-        dropout: Float from 0 up to 1. Rate of the head's dropout.
+        dropout: Float between 0 and 1. Fraction of the head's units to drop.
 
     Returns:
         A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
@@ -114,13 +114,13 @@ def build_merged_model(
         LwcnnError: The images are too small, there are fewer than two classes, or a branch's name is empty or appears
             twice.
 
-    Example:
+    Examples:
         >>> build_merged_model((28, 28, 1), num_classes=10).count_params()
         14862
         >>> build_merged_model((32, 32, 3), num_classes=10).count_params()
         19622
 
-    Source: paper, "Merge".
+    Source: arXiv 2501.15547, "Merge".
     """
     check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
     if not branches or len(set(branches)) != len(branches) or not all(branches):

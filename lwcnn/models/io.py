@@ -20,7 +20,7 @@ from lwcnn.system.errors import wrong
 from lwcnn.system.files import StrPath, temporary_folder, write_atomically
 
 MAX_ACTIVATIONS = 2**28
-"""Elements that the layers of a model may compute for one image: 1 GiB in float32."""
+"""Maximum number of elements that a model's layers compute for one image: 1 GiB in float32."""
 
 # Layers that run code from the file or open files that it names.
 _UNSAFE_CLASSES = {
@@ -57,7 +57,7 @@ def load_model(path: StrPath) -> keras.Model:
         LwcnnError: The file is missing, not a .keras file, damaged, unsafe or too large, its weights are not finite,
             or its outputs are not logits.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import lwcnn
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -116,17 +116,17 @@ def _require_size(config: dict, weights: bytes) -> None:
         file.visititems(lambda _, item: declared.append(item.nbytes) if isinstance(item, h5py.Dataset) else None)
     if sum(declared) > len(weights):
         raise ValueError(f"its weights file of {len(weights):,} bytes declares {sum(declared):,}")
-    # In a thread of its own, whose state Keras forgets: the variables that are never initialized.
+    # In its own thread, because Keras keeps a thread-local list of the variables that are never initialized.
     with ThreadPoolExecutor(1) as thread:
         num_weights, num_activations = thread.submit(_count_elements, config).result()
     if num_weights > len(weights):
-        raise ValueError(f"it declares {num_weights:,} weights, and {len(weights):,} bytes hold them")
+        raise ValueError(f"it declares {num_weights:,} weights, but only {len(weights):,} bytes hold them")
     if num_activations > MAX_ACTIVATIONS:
         raise ValueError(f"its layers compute {num_activations:,} values for each image")
 
 
 def _count_elements(config: dict) -> tuple[int, int]:
-    """Returns the elements of all variables and of all layers' outputs for one image, without allocating them."""
+    """Returns the number of elements of all variables, and of all outputs for one image, without allocating them."""
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     num_weights = sum(math.prod(variable.shape) for variable in model.variables)
@@ -136,7 +136,7 @@ def _count_elements(config: dict) -> tuple[int, int]:
 
 @functools.cache  # a command may load a file several times
 def _warn_of_softmax(path: str) -> None:
-    _log.warning("%s ends in a softmax, which is left out: the logits before it are used.", path)
+    _log.warning("%s ends in a softmax, which is removed: the logits before it are used.", path)
 
 
 def _with_logits(model: keras.Model, path: StrPath) -> keras.Model:

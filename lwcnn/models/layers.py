@@ -1,4 +1,4 @@
-"""Custom Keras layers, and what all builders of networks need: checked shapes and channels last.
+"""Custom Keras layers, and helpers of all network builders: shape checks and the channels-last format.
 
 The layers are registered as "lwcnn>ChannelStatistics", "lwcnn>LearnedMix" and "lwcnn>SoftVoting": model files hold
 these names.
@@ -25,7 +25,7 @@ class ChannelStatistics(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class LearnedMix(keras.layers.Layer):
-    """Mixes two feature maps with a learned share per channel, which starts at 1/2 (Lee et al. 2016)."""
+    """Mixes two feature maps with a learned weight per channel, initially 1/2 (Lee et al. 2016)."""
 
     def build(self, input_shape):
         self.alpha = self.add_weight(
@@ -47,7 +47,7 @@ class SoftVoting(keras.layers.Layer):
 
 
 def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, reason: str) -> None:
-    """Checks the image shape and the number of classes of a new network; `reason` is such as "for a ResNet"."""
+    """Checks image shape and number of classes of a new network; `reason` is a phrase such as "for a ResNet"."""
     sides = list(input_shape) if isinstance(input_shape, (tuple, list)) else []
     are_whole = len(sides) == 3 and all(isinstance(side, (int, np.integer)) for side in sides)
     if not are_whole or min(sides[:2]) < min_size or sides[2] < 1:

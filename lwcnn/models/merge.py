@@ -4,7 +4,8 @@ A dense layer on F flattened values computes `x @ W + b` with a kernel W of shap
 feature map of shape (1, 1, F) computes the same with the same numbers, as a kernel of shape (1, 1, F, classes). So a
 submodel's logits are the inputs of the ReLU that ends its branch in the merged model. `check_merge` measures this.
 
-Source: paper, "Merge". The author's code uses a kernel as large as the map, which computes the same function.
+Source: arXiv 2501.15547, "Merge". The author's code uses a kernel as large as the map, which computes the same
+function.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ def merge_submodels(
 
     Args:
         submodels: Models from `build_submodel` with equal input shapes and class counts and different names.
-        dropout: Float from 0 up to 1. Rate of the new head's dropout.
+        dropout: Float between 0 and 1. Fraction of the new head's units to drop.
         reuse_dense_weights: Names of the submodels whose dense weights are converted; the 1x1 convolutions of the
             others keep random weights. None converts all.
 
@@ -34,10 +35,10 @@ def merge_submodels(
         A new model with the architecture of `build_merged_model`.
 
     Raises:
-        LwcnnError: The input shapes or class counts differ, two names are equal, or `reuse_dense_weights` has an
-            unknown name, or a submodel lacks a layer that `build_submodel` gives it.
+        LwcnnError: The input shapes or class counts differ, two names are equal, `reuse_dense_weights` has an unknown
+            name, or a submodel lacks a layer that `build_submodel` gives it.
 
-    Example:
+    Examples:
         >>> import lwcnn
         >>> submodels = [lwcnn.build_submodel((28, 28, 1), 10, name) for name in ("original", "augmented")]
         >>> merged = merge_submodels(submodels)  # after training `submodels`
@@ -49,6 +50,8 @@ def merge_submodels(
         ((500, 10), (1, 1, 500, 10))
         >>> bool((conv_kernel[0, 0] == dense_kernel).all())
         True
+
+    Source: arXiv 2501.15547, "Merge".
     """
     input_shape, num_classes = _common_shapes(submodels)
     names = [submodel.name for submodel in submodels]
@@ -67,7 +70,7 @@ def merge_submodels(
 
 
 class MergeCheck(NamedTuple):
-    """Whether a branch has its submodel's weights bit by bit, and the largest difference from its logits."""
+    """Comparison of a branch with its submodel: whether weights are bit-identical, and how far logits differ."""
 
     name: str
     same_weights: bool
@@ -84,13 +87,13 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
         images: Images, shape (n, height, width, channels), 0 to 255.
 
     Returns:
-        One comparison per submodel: `name`, `same_weights` (bit by bit), `largest_difference` of its logits from the
+        One comparison per submodel: `name`, `same_weights` (bit-identical), `largest_difference` of its logits from the
         output of the branch's 1x1 convolution, and `largest_logit` for scale.
 
     Raises:
         LwcnnError: The merged model has no branch for one of the submodels.
 
-    Example:
+    Examples:
         >>> import lwcnn
         >>> import numpy as np
         >>> submodels = [lwcnn.build_submodel((28, 28, 1), 10, name) for name in ("original", "augmented")]

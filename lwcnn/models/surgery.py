@@ -1,4 +1,4 @@
-"""New networks with the weights of trained ones: branches merged, a head replaced, an ensemble."""
+"""Builds networks from trained ones: merges branches, replaces a head, joins an ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from lwcnn.system.errors import wrong
 
 
 def merge_branches(model: keras.Model, config: ResidualSEConfig) -> keras.Model:
-    """Builds the network without parallel depthwise kernels that computes the same as one with them (RepVGG)."""
+    """Returns an equivalent network in which each block's parallel depthwise kernels are one kernel (RepVGG)."""
     shape, num_classes = model.input_shape[1:], model.output_shape[-1]
     merged = build_residual_se(shape, num_classes, replace(config, branch_kernels=()))
     for layer in merged.layers:
@@ -43,7 +43,7 @@ def _folded(model: keras.Model, name: str, size: int) -> tuple[np.ndarray, np.nd
 
 
 def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int]) -> keras.Model:
-    """Returns a copy of a network for other classes, and images of `input_shape`: its last layer has random weights."""
+    """Returns a copy of a network for other classes and for images of `input_shape`; its last layer is random."""
     model = as_functional(model)
     config = model.get_config()
     head = next((layer for layer in reversed(model.layers) if layer.weights), None)
@@ -74,7 +74,7 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
 def build_ensemble(members: list[keras.Model]) -> keras.Model:
     """Builds a model that returns the log of its members' mean probabilities, as `lwcnn evaluate` averages them.
 
-    The members, of equal input and output shapes, are renamed `member0`, `member1` and so on.
+    The members must have equal input and output shapes; they are renamed `member0`, `member1` and so on.
     """
     images = keras.Input(members[0].input_shape[1:], name="images")
     logits = []

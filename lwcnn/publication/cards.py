@@ -1,4 +1,4 @@
-"""Model cards: a page in Markdown beside each model file, and a list of them, made from the files and the results."""
+"""Model cards: a Markdown page beside each model file, and a list of them, generated from files and results."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def make_cards(folders: Folders) -> dict[Path, str]:
     evidence, told = Evidence(folders.results), {}
     for path in sorted(Path(folders.models).glob("*.keras")):
         if (description := read_description(path)) is None:
-            raise wrong("Train the model by `lwcnn train`: the file does not name its run", path)
+            raise wrong("Train the model with `lwcnn train`: the file does not name its run", path)
         told[path] = description
     cards = {path.with_suffix(".md"): model_card(path, one, evidence) for path, one in told.items()}
     return cards | {Path(folders.models) / INDEX: _index(told)}
@@ -43,7 +43,7 @@ def require_place(folders: Folders) -> None:
     """Checks that the list of models would not replace another page."""
     index = Path(folders.models) / INDEX
     if index.exists() and not read_text(index).startswith("# Models\n"):
-        raise wrong("Put the models into a folder of their own: their list would replace another page", f"{index}")
+        raise wrong("Put the models into a separate folder: their list would replace another page", f"{index}")
 
 
 def write_cards(folders: Folders) -> list[Path]:
@@ -128,10 +128,10 @@ def _teacher(config: dict) -> str:
 
 
 def _int8(path: Path, told: Description, evidence: Evidence) -> str:
-    """Returns the rows of the results that are of the int8 file, where it was made, checked and timed."""
+    """Returns the result rows of the int8 file, as far as it was exported, checked and timed."""
     text = ""
     if told.int8_bytes:
-        # That of this file, as its size is, and on the run's test images: an export may have been checked on others.
+        # The accuracy of this file on the run's test images: an export may have been checked on other images.
         found, keys = evidence.int8_files, {"model_sha256", "dataset_sha256"}
         if keys <= {*found.columns}:
             found = where(found, model_sha256=model_checksum(path), dataset_sha256=told.data_checksum)

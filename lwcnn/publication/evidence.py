@@ -1,4 +1,4 @@
-"""What a results folder says about each network: the evidence for tables, figures and the report."""
+"""The results of each network in a results folder: the evidence for tables, figures and the report."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ MAX_ROUNDING = 0.002  # of an accuracy, from storing logits as float16
 
 
 class Evidence:
-    """The results of one folder, read on demand; `runs` are sorted by preset, the largest first, or all of `preset`."""
+    """The results of one folder, read on demand: all runs, the largest presets first, or only those of `preset`."""
 
     def __init__(self, folder: StrPath, preset: str | None = None):
         self.folder, self._preset = Path(folder), preset
@@ -71,7 +71,7 @@ class Evidence:
         networks = {name: self.network(dataset, name) for name in names}
         released = [one for one in networks.values() if one.released_path.exists()]
         if not released:
-            raise MissingInput(f"no experiment on it is released. Received: {dataset!r} in {self.folder}")
+            raise MissingInput(f"no experiment on this data set is released. Received: {dataset!r} in {self.folder}")
         best = max(released, key=lambda one: (one.experiment == HEADLINE, one.runs["val_accuracy"].mean()))
         baseline = networks.get(BASELINE_EXPERIMENT, best)
         return [best] if best is baseline else [baseline, best]
@@ -92,9 +92,9 @@ class Released:
 
 @dataclass(frozen=True)
 class Network:
-    """An experiment on a data set with one preset: its runs, and what was measured of its released model.
+    """An experiment on a data set with one preset: its runs, and measurements of its released model.
 
-    Without a preset, it is the largest that the experiment was run with. A property that was not run or measured raises
+    The default preset is the largest that the experiment was run with. A property that was not run or measured raises
     `MissingInput`, which says how to get it.
     """
 

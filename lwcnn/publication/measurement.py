@@ -48,7 +48,7 @@ def percent(share: float, digits: int = 2, **more) -> Measurement:
 
 
 def points(difference: float, digits: int = 2, **more) -> Measurement:
-    """Returns a difference of shares in percentage points, with its sign."""
+    """Returns a difference of fractions in percentage points, with its sign."""
     return Measurement(100 * difference, "points", digits, signed=True, **more)
 
 

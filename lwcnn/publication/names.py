@@ -25,13 +25,13 @@ _SETTINGS = (
 
 
 def split_epochs(experiment: str) -> tuple[str, str]:
-    """Returns the name of a recipe and the epochs that `with_settings` added to it, empty without any or with more."""
+    """Returns a recipe's name and the epochs that `with_settings` added; "" if it added none, or other settings too."""
     name, _, epochs = experiment.partition("-epochs")
     return (name, epochs) if epochs.isdigit() else (experiment, "")
 
 
 def display_name(experiment: str) -> str:
-    """Returns the plain name of an experiment with its settings; a name without one loses its underscores."""
+    """Returns the plain name of an experiment with its settings; without a plain name, underscores become spaces."""
     name, *settings = re.split("-(?=epochs|batch|rate|balanced)", experiment)
     for pattern, words in _SETTINGS:
         settings = [re.sub(pattern, words, one) for one in settings]
@@ -44,7 +44,7 @@ def named(experiment: str) -> str:
 
 
 def command_name(experiment: str) -> str:
-    """Returns the name of an experiment in commands: that of its network, if it has one."""
+    """Returns the name of an experiment in commands: its network's name, if there is one."""
     return next((name for name, trained in NETWORKS.items() if trained == experiment), experiment)
 
 

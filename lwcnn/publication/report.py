@@ -32,7 +32,7 @@ _TOO_TALL = re.compile(r"^LaTeX Warning: Float too large for page.*$", re.MULTIL
 
 
 class Generated(NamedTuple):
-    """What was written for a document: LaTeX of values and tables by name, and what would give the missing results."""
+    """The output for a document: LaTeX of values and tables by name, and a message for each missing result."""
 
     values: dict[str, str]
     tables: dict[str, str]
@@ -66,9 +66,9 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
 
 
 def build_pdf(source: Path, work: Path) -> Path:
-    """Builds the PDF in the work folder, with what was generated there; it is the same bytes when nothing changed.
+    """Builds the PDF in the work folder, with what was generated there; unchanged inputs give identical bytes.
 
-    Undefined macros and references, lines that stick out and floats taller than a page are errors.
+    Undefined macros and references, lines that are too wide and floats taller than a page are errors.
     """
     if shutil.which("latexmk") is None:
         raise LwcnnError(

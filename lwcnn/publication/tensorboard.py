@@ -27,12 +27,12 @@ class TensorBoard(Progress):
         self._writers = require("tensorboard.summary.writer.event_file_writer", "tensorboard")
         self._summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary
         self._event = require("tensorboard.compat.proto.event_pb2", "tensorboard").Event
-        folder.mkdir(parents=True, exist_ok=True)  # a folder that can't be made is an OSError, not TensorFlow's
+        folder.mkdir(parents=True, exist_ok=True)  # raises OSError if it cannot be created, not TensorFlow's error
         self._folder = folder
 
     @cached_property
     def _writer(self):
-        return self._writers.EventFileWriter(str(self._folder))  # it makes a file: none for a run finished before
+        return self._writers.EventFileWriter(str(self._folder))  # creates a file, so only for runs that train
 
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
         super().end_epoch(record, accuracies)

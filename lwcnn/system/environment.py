@@ -17,8 +17,8 @@ from types import ModuleType
 
 from lwcnn.system.errors import wrong
 
-MAX_SEED = 2**32 - 1  # of Keras and NumPy
-_OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
+MAX_SEED = 2**32 - 1  # the limit of Keras and NumPy
+_OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others have their module's name
 _PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-python-headless".split()
 
 
@@ -27,7 +27,7 @@ def install_hint(extra: str) -> str:
 
 
 def require(module: str, extra: str = "export") -> ModuleType:
-    """Imports a module of an extra, such as "ai_edge_litert.interpreter" of "export"."""
+    """Imports a module that an extra installs, such as "ai_edge_litert.interpreter" of "export"."""
     name = module.split(".")[0]
     try:
         return importlib.import_module(module)
@@ -44,8 +44,8 @@ def load_backend() -> None:
             import keras
     except (ImportError, ValueError) as error:
         raise wrong(
-            f"Keras cannot import its backend: {install_hint('tensorflow')}; or the extra jax or torch; and set "
-            "KERAS_BACKEND to the one you installed",
+            f"Keras cannot import its backend. Install one ({install_hint('tensorflow')}; or the extra jax or torch) "
+            "and set KERAS_BACKEND to it",
             f"KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}, {type(error).__name__}: {' '.join(str(error).split())}",
         ) from error
     if num_processes() > 1 and keras.backend.backend() == "jax":
@@ -56,7 +56,7 @@ def load_backend() -> None:
 
 
 def num_processes() -> int:
-    """Returns the number of processes, on all hosts, that train one model together, as Keras's variables say."""
+    """Returns the number of processes, on all hosts, that train one model, from Keras's environment variable."""
     return _whole_number("KERAS_DISTRIBUTION_NUM_PROCESSES", 1)
 
 
@@ -110,11 +110,11 @@ def thread_environment(num_threads: int) -> dict[str, str]:
 
 
 def num_threads() -> int:
-    """Returns the number of compute threads: `OMP_NUM_THREADS` if it is positive, else that of usable cores."""
+    """Returns the number of compute threads: `OMP_NUM_THREADS` if it is positive, else the number of usable cores."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     if allowed.isdecimal() and int(allowed) > 0:
         return int(allowed)
-    from joblib import cpu_count  # heeds the affinity of the process and the CPU quota of a container
+    from joblib import cpu_count  # respects the affinity of the process and the CPU quota of a container
 
     return cpu_count()
 
@@ -124,7 +124,7 @@ def keep_freed_memory() -> bool:
     """Makes glibc reuse freed memory, which saves a sixth of a step's time; returns whether that took effect."""
     try:
         libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version  # noqa: B018 - AttributeError where it is not glibc
+        libc.gnu_get_libc_version  # noqa: B018 - AttributeError without glibc
         # Bytes of free memory above which it is returned (M_TRIM_THRESHOLD, -1), and above which arrays get pages of
         # their own (M_MMAP_THRESHOLD, -3; 2^25 is the maximum). Setting one turns off the adjustment of the other.
         return all(libc.mallopt(ctypes.c_int(what), ctypes.c_int(limit)) for what, limit in ((-1, 2**30), (-3, 2**25)))
@@ -174,7 +174,7 @@ def num_replicas() -> int:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Returns what Linux says about the first processor; elsewhere nothing."""
+    """Returns the fields of the first processor in /proc/cpuinfo; an empty dict if there is no such file."""
     try:
         first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
     except OSError:
@@ -203,7 +203,7 @@ def versions(more: Sequence[str] = ()) -> dict[str, str]:
 
 
 def machine(packages: Sequence[str] = ()) -> dict:
-    """Returns the device, the versions and the commit, as files of measurements record them."""
+    """Returns the device, package versions and commit, to record in files of measurements."""
     return {"device": device_name(), "versions": versions(packages), "commit": commit()}
 
 
@@ -211,7 +211,7 @@ def machine(packages: Sequence[str] = ()) -> dict:
 def commit() -> str | None:
     """Returns the commit of the library's checkout, with "+" if the package differs; None outside a checkout.
 
-    It stays that of the first call, since code that has been imported does not change with the checkout.
+    The result of the first call is kept, because imported code does not change with the checkout.
     """
     root = Path(__file__).resolve().parents[2]
     try:

@@ -20,17 +20,17 @@ class Diverged(LwcnnError):
 
 
 class Unavailable(LwcnnError):
-    """A file can't be read now, although it may be whole: the disk, a network folder, memory or permissions fail."""
+    """A file cannot be read now but may be intact: the disk, a network folder, memory or permissions failed."""
 
 
 def wrong(advice: str, received: object) -> LwcnnError:
-    """Returns the error for input that is not as it should be: what to do, and what came."""
+    """Returns the error for invalid input: what to do, and what was received."""
     return LwcnnError(f"{advice}. Received: {received}")
 
 
 @contextlib.contextmanager
 def located(where: object) -> Iterator[None]:
-    """Adds to the errors of a block in which file or data set their cause is."""
+    """Adds the file or data set to the message of an LwcnnError that the block raises."""
     try:
         yield
     except LwcnnError as error:

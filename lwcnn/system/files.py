@@ -91,14 +91,14 @@ def _writable_path(path: StrPath) -> Path:
 
 
 def _temporary_path(path: Path) -> Path:
-    # In the same folder, since a rename is atomic only within one file system. With the start of the name only, since a
-    # long name with a suffix would exceed the file system's limit.
+    # In the same folder, since a rename is atomic only within one file system. Only the start of the name is used,
+    # because a long name with a suffix would exceed the file system's limit.
     return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{_TEMPORARY_ENDING}")
 
 
 @cache
 def _sweep(folder: Path) -> None:
-    """Removes what processes killed more than a day ago left in a folder; runs once per process and folder."""
+    """Removes files left in a folder over a day ago by processes that were killed; runs once per process and folder."""
     for path in folder.glob(f".*{_TEMPORARY_ENDING}"):
         with contextlib.suppress(OSError):
             if time.time() - path.lstat().st_mtime > _STALE_SECONDS:
@@ -106,7 +106,7 @@ def _sweep(folder: Path) -> None:
 
 
 def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
-    """Writes a folder of files by relative path atomically; replaces a folder only if it has no other files."""
+    """Writes files, by relative path, as one folder atomically; replaces a folder only if it has no other files."""
     path = Path(os.path.realpath(_writable_path(path)))
     if path.exists():
         inside = {str(entry.relative_to(path)) for entry in path.rglob("*") if not entry.is_dir()}
@@ -135,7 +135,7 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
 def write_json(path: StrPath, obj: Any) -> None:
     """Writes an object as indented JSON, atomically, with keys in insertion order; NaN and infinity are refused.
 
-    A list or object within it is on one line unless it contains others.
+    The innermost lists and objects are written on one line each.
     """
     try:
         text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
@@ -160,7 +160,7 @@ class Record(dict):
         self._path = str(path)
 
     def __missing__(self, key: str):
-        raise wrong(f"This JSON file lacks {key!r}: delete it and make it again", repr(self._path))
+        raise wrong(f"This JSON file lacks {key!r}: delete it and create it again", repr(self._path))
 
 
 def read_json(path: StrPath) -> Record:
@@ -174,7 +174,7 @@ def read_json(path: StrPath) -> Record:
     except OSError as error:
         raise wrong(f"Cannot read the file ({error.strerror})", repr(str(path))) from error
     except (ValueError, RecursionError) as error:
-        raise wrong(f"Not a whole JSON file ({error}). Delete it and make it again", repr(str(path))) from error
+        raise wrong(f"Not a complete JSON file ({error}). Delete it and create it again", repr(str(path))) from error
 
 
 def read_text(path: StrPath) -> str:
@@ -199,8 +199,8 @@ def require_file(path: StrPath) -> None:
 
 
 def require_available(error: BaseException, path: StrPath) -> None:
-    """Raises `Unavailable` if an error, or that during which it arose, may pass; the path is what was being read."""
+    """Raises `Unavailable` if an error in reading `path`, or the error that it arose from, may be temporary."""
     for one in (error, error.__context__):  # zipfile raises BadZipFile after an OSError
         if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno in _PASSING):
-            advice = f"Try again: the file can't be read now ({type(one).__name__}: {one})"
+            advice = f"Try again: the file cannot be read now ({type(one).__name__}: {one})"
             raise Unavailable(f"{advice}. Received: {str(path)!r}") from error

@@ -21,7 +21,7 @@ def locked(path: Path, note: Callable[[str], None]) -> Iterator[None]:
         return
     lock = path.with_name(f".{path.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _acquire(lock, lambda: note(f"another process works on {path}: waiting for it"))
+    descriptor = _acquire(lock, lambda: note(f"another process is working on {path}: waiting for it"))
     try:
         yield
     finally:
@@ -30,7 +30,7 @@ def locked(path: Path, note: Callable[[str], None]) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Returns whether another process is in a block of `locked` with this path."""
+    """Returns whether another process holds the lock of a path."""
 
     def refuse(text: str) -> None:
         raise BlockingIOError(text)

@@ -39,13 +39,13 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
         require_available(error, path)
         if not zipfile.is_zipfile(path):
             raise LwcnnError(
-                "Not an .npz file, or one cut short: its table of contents is missing. Give a folder of images, one "
-                "subfolder a class, or a whole .npz file (numpy.savez makes one). "
+                "Not an .npz file, or a truncated one: its table of contents is missing. Give a folder of images with "
+                "a subfolder per class, or a complete .npz file (numpy.savez writes one). "
                 f"Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
             ) from error
         raise wrong(
-            f"The .npz file is corrupt, cut short or holds more than arrays ({type(error).__name__}: {error}). Fetch "
-            "or write it again",
+            f"The .npz file is corrupt or truncated, or holds more than arrays ({type(error).__name__}: {error}). "
+            "Download or write it again",
             repr(str(path)),
         ) from error
 
@@ -68,7 +68,7 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath
         if dtype.kind not in "biufcSU" or dtype.itemsize == 0 or any(side < 0 for side in shape):
             raise ValueError(f"type {dtype} and shape {shape} are not those of numbers or text")
         if stream.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
-            raise ValueError(f"its header says shape {shape} of {dtype}, it has {member.file_size:,} bytes")
+            raise ValueError(f"its header says shape {shape} of {dtype}, but it has {member.file_size:,} bytes")
         stream.seek(0)
         array = np.lib.format.read_array(stream, allow_pickle=False)
         if stream.read(1):  # zipfile checks the CRC only at the end of the stream
@@ -80,5 +80,5 @@ def require_memory(size: int, source: str) -> None:
     """Raises LwcnnError unless arrays of `size` bytes, from a source that the message names, fit into memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > _MEMORY_FRACTION * memory:
-        advice = f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give a part of them"
+        advice = f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give a subset"
         raise Unavailable(f"{advice}. Received: {size / 2**30:,.1f} GiB in {source}")

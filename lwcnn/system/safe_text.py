@@ -18,7 +18,7 @@ def path_part(name: str) -> str:
 def csv_cell(text: str) -> str:
     """Returns text as a CSV cell that no spreadsheet evaluates: `'` precedes `=`, `+`, `-`, `@`, except in numbers.
 
-    Carriage returns, which pandas leaves without quotes, are written as `\\r`.
+    Carriage returns, which pandas does not quote, are written as `\\r`.
     """
     text = text.replace("\r", r"\r")
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
@@ -44,5 +44,5 @@ def latex_text(text: str) -> str:
 
 
 def plot_text(text: str) -> str:
-    """Returns plain text with dollar signs escaped, which enclose mathematics in Matplotlib."""
+    """Returns plain text with dollar signs escaped, which mark mathematics in Matplotlib."""
     return text.replace("$", r"\$")

@@ -17,7 +17,7 @@ _ADDED_LATER = "added later"
 
 
 def added_later(default: Any) -> Any:
-    """Returns a dataclass field that `plain_settings` omits while it has its default: the behavior without it."""
+    """Returns a dataclass field that `plain_settings` omits at its default, which must keep the earlier behavior."""
     return dataclasses.field(default=default, metadata={_ADDED_LATER: True})
 
 
@@ -38,14 +38,14 @@ def plain_settings(settings: Any) -> Any:
 
 
 class Rule(NamedTuple):
-    """Whether a value is valid, and what is: a noun phrase for the error message."""
+    """A test of whether a value is valid, and a noun phrase for valid values in the error message."""
 
     is_valid: Callable[[Any], bool]
     wanted: str
 
 
 class Settings:
-    """Base of dataclasses whose fields are checked: by the rule in an `Annotated` type, otherwise by the type."""
+    """Base class of dataclasses that check their fields: by the rule in an `Annotated` type, otherwise by the type."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses

@@ -14,9 +14,9 @@ from lwcnn.models.graph import flat_layers
 class MovingAverage:
     """Exponential moving average of variables, updated after every training step.
 
-    Update t, counted from 0, keeps min(momentum, (1 + t) / (10 + t)) of the average, so in short trainings it spans
-    about the last tenth of the steps. The average starts as the values after the first step; `JaxEpoch` starts it as
-    those before this step, of which a tenth remains. `state` is a result of the method `state`.
+    Update t, counted from 0, keeps min(momentum, (1 + t) / (10 + t)) of the average, so in short runs it spans
+    about the last tenth of the steps. The average starts with the values after the first step; `JaxEpoch` starts it
+    with those before this step, which keep a weight of a tenth. `state` is a result of the method `state`.
     """
 
     def __init__(self, variables: Sequence[keras.Variable], momentum: float, state: Sequence[np.ndarray] | None = None):
@@ -36,7 +36,7 @@ class MovingAverage:
                 average += share * (value - average)
 
     def next_share(self) -> float:
-        """Counts an update; returns the share of the latest values in it."""
+        """Counts an update; returns the weight of the latest values in it."""
         kept = min(self._momentum, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates += 1
         return 1 - kept

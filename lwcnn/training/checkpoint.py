@@ -1,4 +1,4 @@
-"""Checkpoint state for bit-exact resume, and the values of variables in it as NumPy arrays."""
+"""Checkpoint state for bit-exact resume; variables are stored as NumPy arrays."""
 
 import json
 import logging
@@ -74,14 +74,13 @@ class Checkpoint:
         path: Path of the .npz file. A file of another phase, distillation, seed or split is rejected. Pixels, layers
             and teachers are not compared: use a file for each model, data set and teacher.
 
-    Example:
-
-    >>> head = Phase("head", OptimizerConfig("nadam"), epochs=1, trainable=("head_*",))
-    >>> checkpoint = Checkpoint(folder / "head.npz")
-    >>> train_phase(model, head, Split(training, validation), seed=0, checkpoint=checkpoint).epoch
-    1
-    >>> checkpoint.load().finished  # a second call of `train_phase` would train no further
-    True
+    Examples:
+        >>> head = Phase("head", OptimizerConfig("nadam"), epochs=1, trainable=("head_*",))
+        >>> checkpoint = Checkpoint(folder / "head.npz")
+        >>> train_phase(model, head, Split(training, validation), seed=0, checkpoint=checkpoint).epoch
+        1
+        >>> checkpoint.load().finished  # a second call of `train_phase` would not train
+        True
     """
 
     path: StrPath
@@ -94,9 +93,9 @@ class Checkpoint:
         save_npz(self.path, header=np.array(header), **arrays)
 
     def load(self, model: keras.Model | None = None, settings: str | None = None) -> PhaseState | None:
-        """Returns the state, or None if no file can be read; one that is damaged or does not fit the model is renamed.
+        """Returns the state, or None if no file can be read; a file that is damaged or does not fit is renamed.
 
-        Raises `LwcnnError` if the state is of other settings than these.
+        Raises `LwcnnError` if the state belongs to other settings.
         """
         if not Path(self.path).exists():
             return None
@@ -123,11 +122,11 @@ class Checkpoint:
             aside = Path(f"{self.path}.unreadable")
             Path(self.path).replace(aside)
             reason = " ".join(str(error).split()).partition(". ")[0][:200]  # the rest is advice for data sets
-            told = "The checkpoint %s can't be read (%s): renamed to %s; the phase starts over"
+            told = "The checkpoint %s cannot be read (%s): renamed to %s; the phase starts over"
             _log.warning(told, self.path, reason, aside.name)
             return None
         if is_other:
-            advice = "Use a checkpoint for each, or delete this: it is of another phase, distillation, seed or split"
+            advice = "Use a separate checkpoint, or delete this: it is of another phase, distillation, seed or split"
             raise wrong(advice, f"{self.path}")
         return state
 
@@ -149,7 +148,7 @@ def require_shapes(variables: Iterable[keras.Variable], arrays: Sequence[np.ndar
     """Checks that arrays have the number and the shapes of the variables."""
     expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
     if found != expected:
-        raise wrong(f"The checkpoint has arrays of other shapes than the model's {expected}", found)
+        raise wrong(f"The checkpoint's arrays do not have the model's shapes, {expected}", found)
 
 
 def random_states(model: keras.Model) -> list[keras.Variable]:

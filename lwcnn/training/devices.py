@@ -1,4 +1,4 @@
-"""Precision and devices of a training."""
+"""Precision and devices of training."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 @dataclass(frozen=True)
 class Computing:
-    """Precision and devices of a training. Values other than the defaults are part of results and cache keys."""
+    """Precision and devices of training. Values other than the defaults are part of results and cache keys."""
 
     precision: str = added_later("float32")  # a Keras dtype policy; weights, logits and losses are float32 in all
     devices: int = added_later(1)  # each batch is split equally among them
@@ -43,7 +43,10 @@ class Computing:
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """Context in which models are built and trained with these settings. Build models to keep outside it."""
+        """Context in which models are built and trained with these settings.
+
+        Models that outlive it must be built outside it.
+        """
         import keras
 
         self._require_devices()

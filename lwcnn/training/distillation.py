@@ -13,7 +13,7 @@ from lwcnn.training.steps import make_predictor, prefetch
 
 
 class Teaching(NamedTuple):
-    """A trained model that returns logits, and how a student learns from it."""
+    """A teacher, which returns logits, and the settings of distillation from it."""
 
     teacher: keras.Model
     settings: Distillation
@@ -29,7 +29,7 @@ class Teaching(NamedTuple):
 
 
 class TaughtBatches:
-    """Batches whose labels, float32 of shape (batch, 2 * classes), are shares of the classes and a teacher's logits.
+    """Batches whose labels, float32 (batch, 2 * classes), are class probabilities followed by a teacher's logits.
 
     The teacher classifies the images of an epoch at its beginning. Its logits are kept in float16: two bytes for each
     image, class and cached epoch.
@@ -40,7 +40,8 @@ class TaughtBatches:
         self._teacher, self._shares = teaching.teacher, np.eye(num_classes, dtype=np.float32)
         self._known: dict[int, list[np.ndarray]] = {}  # logits of each batch, by epoch
         if self._period and batches.mixing and batches.mixing.ramp:
-            raise wrong("Leave out the ramp of mixing: epochs that repeat have no later ones", f"{batches.mixing}")
+            advice = "Leave out the ramp of mixing: with cached_epochs, epochs repeat and the ramp never ends"
+            raise wrong(advice, f"{batches.mixing}")
 
     def __len__(self) -> int:
         return len(self._batches)

@@ -12,10 +12,10 @@ from lwcnn.training.steps import make_predictor
 
 
 def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[keras.Model, keras.Model] | None:
-    """Splits a model before the layers that train: images to features, and features to outputs. They share its layers.
+    """Splits a model before its trainable layers into two models: images to features, and features to outputs.
 
-    None if the second part reads more than one tensor, the first has no weights or is random (dropout), or the features
-    take more memory than the images.
+    They share its layers. None if the second model reads more than one tensor, the first has no weights or is random
+    (dropout), or the features take more memory than the images.
     """
     try:
         layers = layer_calls(model)

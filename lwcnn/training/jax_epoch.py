@@ -19,7 +19,7 @@ MAX_STEPS = 60
 class JaxEpoch:
     """Training steps of one epoch, with running means of loss and metrics, in place of `Epoch`.
 
-    The loss is read after the last of the `num_steps`, and only now and then before it: reading waits for the device.
+    The loss is read after the last of the `num_steps`, and rarely before: reading waits for the device.
     """
 
     def __init__(self, model: keras.Model, average: MovingAverage | None, num_steps: int):
@@ -31,7 +31,7 @@ class JaxEpoch:
         self._logs: dict[str, float] = {"loss": 0.0}
 
     def step(self, x, y) -> dict[str, float]:
-        """Trains on a batch, at the latest with the last one; returns the mean loss and metrics of an earlier step."""
+        """Queues a batch and trains on full queues, at the latest at the end; returns the means of an earlier step."""
         share = np.float32(self._average.next_share() if self._average else 1)
         batch = (x, y, share)
         if self._waiting and _shapes(batch) != _shapes(self._waiting[0]):
@@ -45,7 +45,7 @@ class JaxEpoch:
         return self._logs
 
     def _train(self) -> None:
-        """Trains on the waiting batches, and reads the means before them, which need no waiting for the device."""
+        """Trains on the queued batches; before, reads the previous means, which are ready on the device."""
         self._read()
         batches = keras.tree.map_structure(lambda *parts: np.stack(parts), *self._waiting)
         self._waiting = []

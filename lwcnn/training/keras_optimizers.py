@@ -1,4 +1,4 @@
-"""Custom Keras optimizers: Muon for 1x1 convolutions, one-cycle SGD, schedule-free AdamW, and Lookahead around any."""
+"""Custom Keras optimizers: Muon for 1x1 convolutions, one-cycle SGD, schedule-free AdamW, and Lookahead for any."""
 
 import keras
 from keras import ops, optimizers
@@ -43,7 +43,7 @@ class PointwiseMuon(keras.optimizers.Muon):
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class OneCycleSGD(keras.optimizers.SGD):
-    """SGD with `momentum` at a learning rate of zero, `lowest_momentum` at its peak, and linear between.
+    """SGD whose momentum falls linearly from `momentum` at rate zero to `lowest_momentum` at the peak rate.
 
     The learning rate is a number or a `CosineDecay` with a warm-up to its peak; Smith's rises and falls linearly.
     Source: Smith 2018, arXiv 1803.09820.
@@ -69,7 +69,7 @@ class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
     """`keras.optimizers.ScheduleFreeAdamW` with the update of its authors (arXiv 2405.15682) on every backend.
 
     On TensorFlow, Keras 3.15 reads the momentum z only after changing it, and so does not recover the average x. The
-    weight decay is Keras's: it shrinks the weights y of the model, not, as that of the authors, z.
+    weight decay is Keras's: it shrinks the model's weights y, whereas the authors' shrinks z.
     """
 
     def update_step(self, gradient, variable, learning_rate):
@@ -82,7 +82,7 @@ class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
 
 
 def with_lookahead(optimizer_class: type, period: int) -> type:
-    """Returns a subclass that moves the weights halfway back to slow ones every `period` steps (arXiv 1907.08610)."""
+    """Returns a subclass that moves the weights halfway to the slow ones every `period` steps (arXiv 1907.08610)."""
 
     class Lookahead(optimizer_class):  # type: ignore[valid-type, misc]
         def build(self, variables: list) -> None:

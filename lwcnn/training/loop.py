@@ -52,12 +52,13 @@ def train_phase(
     Args:
         model: Model that returns logits, with one input and one output per branch.
         phase: Phase to train.
-        split: Images to train on, and images that choose the best epoch and when to stop.
-        seed: Seed for shuffling and augmentation.
+        split: Training images, and validation images for choosing the best epoch and for early stopping.
+        seed: Integer from 0 to 2**32 - 1. Seed for shuffling and augmentation.
         branches: Augmentation (or None) of each input. By default that of the phase, for one input.
-        checkpoint: File for the state after every epoch. None keeps no state.
+        checkpoint: File for the state after every epoch. None saves no state.
         progress: Progress display. None shows nothing.
-        teaching: Teacher of the model, for distillation. It needs images of type uint8 in the model's size.
+        teaching: Teacher for distillation (`lwcnn.training.distillation.Teaching`), which needs uint8 images of the
+            model's size. None trains on the labels only.
 
     Returns:
         The final state: history, training time and best scores.
@@ -69,11 +70,10 @@ def train_phase(
         Diverged: The loss is NaN or infinite in the first epoch; the model keeps its initial weights. In a later epoch
             the phase ends with the best epoch's weights instead, and the state's `diverged` is that epoch.
 
-    Example:
-
-    >>> head = Phase("head", OptimizerConfig("nadam"), epochs=1, trainable=("head_*",))
-    >>> train_phase(model, head, Split(training, validation), seed=0).finished
-    True
+    Examples:
+        >>> head = Phase("head", OptimizerConfig("nadam"), epochs=1, trainable=("head_*",))
+        >>> train_phase(model, head, Split(training, validation), seed=0).finished
+        True
     """
     _check_types(phase, split, seed, checkpoint)
     branches = (phase.augmentation,) if branches is None else tuple(branches)
@@ -126,12 +126,12 @@ def _check_types(phase: Phase, split: Split, seed: int, checkpoint: Checkpoint |
 
 def _check_labels(labels: np.ndarray, num_classes: int) -> None:
     if not len(labels) or labels.min() < 0 or labels.max() >= num_classes:
-        advice = f"Give images to train on and to validate, labels from 0 to {num_classes - 1}, the model's classes"
+        advice = f"Give training and validation images with labels from 0 to {num_classes - 1}, the model's classes"
         raise wrong(advice, f"labels from {labels.min()} to {labels.max()}" if len(labels) else "no images")
 
 
 def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, Split]:
-    """Returns the model for square images of a side, with the same weights, and such images."""
+    """Returns the model for square images, with the same weights, and the split's images resized to its input."""
     if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         raise wrong("Leave out image_side, which is for models with one input of images", f"image_side={side}")
     images = keras.Input((side, side, model.input_shape[-1]), name=model.inputs[0].name)
@@ -148,7 +148,7 @@ def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, 
 
 
 class _PhaseTrainer:
-    """Trains the remaining epochs of a phase. `network` is all or the last part of the model."""
+    """Trains the remaining epochs of a phase. `network` is the model or its last part."""
 
     def __init__(
         self,

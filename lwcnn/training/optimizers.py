@@ -16,35 +16,36 @@ NAMES = ("nadam", "adam", "adamw", "sgd", "rmsprop", "lion", "one_cycle", "sched
 class OptimizerConfig(Settings):
     """Configuration of an optimizer and its learning-rate schedule.
 
-    Where `momentum`, `nesterov`, `weight_decay` or `adam_ratio` is None, the default of the optimizer's class is used.
+    If `momentum`, `nesterov`, `weight_decay` or `adam_ratio` is None, the default of the optimizer's class is used.
 
     Attributes:
         name: "nadam", "adam", "adamw", "sgd", "rmsprop", "lion", "one_cycle" (`OneCycleSGD`), "schedule_free"
             (`ScheduleFreeAdamW`) or "muon" (`PointwiseMuon`).
-        learning_rate: Peak learning rate.
-        momentum: Momentum of SGD, one-cycle SGD, RMSprop and Muon.
+        learning_rate: Float of 0 or more. Peak learning rate.
+        momentum: Float in [0, 1]. Momentum of SGD, one-cycle SGD, RMSprop and Muon.
         nesterov: Whether SGD or Muon uses Nesterov momentum.
-        weight_decay: Decoupled weight decay per step, multiplied by the learning rate as in Keras.
-        warmup: Fraction of the phase's steps, between 0 and 1, over which the learning rate rises linearly from zero;
+        weight_decay: Float of 0 or more. Decoupled weight decay per step, multiplied by the learning rate as in Keras.
+        warmup: Float in [0, 1]. Fraction of the phase's steps over which the learning rate rises linearly from zero;
             a cosine then decays it to zero. None keeps the learning rate constant, unless `drops` lower it.
-        ema: Momentum of the exponential moving average of the weights (`MovingAverage`), which is evaluated and kept.
-            None keeps the weights themselves.
+        ema: Float in [0, 1). Momentum of the exponential moving average of the weights (`MovingAverage`), which is
+            evaluated and kept. None keeps the weights themselves.
         no_weight_decay: Parts of variable names that are excluded from weight decay, such as "bias".
         ema_batch_norm: Whether the moving statistics of batch normalization are averaged like the weights. If not, the
             averaged weights are used with the latest statistics, which match them only once the learning rate has
             decayed to zero.
-        adam_ratio: Ratio of AdamW's learning rate to Muon's, for the weights that Muon leaves to AdamW.
+        adam_ratio: Float of 0 or more. Ratio of AdamW's learning rate to Muon's, for the weights that Muon leaves to
+            AdamW.
         fixed_norm: Whether Muon scales each of its matrices to a fixed norm before its update.
-        lookahead: Number of steps after which Lookahead moves the weights halfway back. None turns it off.
-        drops: Fractions of the phase's steps, between 0 and 1, in ascending order. After each, the learning rate falls
+        lookahead: Integer of 1 or more. Number of steps after which Lookahead moves the weights halfway back to the
+            slow weights. None turns it off.
+        drops: Floats in [0, 1), ascending. Fractions of the phase's steps. After each, the learning rate falls
             to a tenth; it is constant between them. Not together with `warmup`.
 
     Raises:
         LwcnnError: The name is unknown, a value is out of range, or two settings exclude each other.
 
-    Example:
-
-    >>> optimizer = OptimizerConfig("sgd", 0.1, momentum=0.9, warmup=0.2).build(num_steps=1000)
+    Examples:
+        >>> optimizer = OptimizerConfig("sgd", 0.1, momentum=0.9, warmup=0.2).build(num_steps=1000)
     """
 
     name: str
@@ -82,7 +83,7 @@ class OptimizerConfig(Settings):
             given = {name: value for name, value in arguments.items() if value is not None}
             optimizer = kind(learning_rate=self._rate(num_steps), **given)
         except (TypeError, ValueError) as error:
-            raise LwcnnError(f"{self.name} can't be built: {error} Received: {self}") from error
+            raise LwcnnError(f"{self.name} cannot be built: {error} Received: {self}") from error
         if self.no_weight_decay:
             optimizer.exclude_from_weight_decay(var_names=list(self.no_weight_decay))
         return optimizer

@@ -37,37 +37,39 @@ class Phase(Settings):
     Attributes:
         name: Name of the phase in the history.
         optimizer: Optimizer; each phase builds a new one.
-        epochs: Maximum number of epochs.
+        epochs: Integer of 1 or more. Maximum number of epochs.
         trainable: "all"; an integer n for the last n layers that have weights; or a tuple of layer names, in which *
             and ? are wildcards. The weights of all other layers stay bit-identical.
         frozen: Names of layers (wildcards as above) to exclude from `trainable`.
-        patience: Number of epochs without improvement after which training stops. The phase then ends with the weights
-            of its best epoch, even if it trains for all epochs. None keeps those of the last epoch.
-        min_delta: Minimum improvement of the monitored value (accuracy as a fraction) that counts as progress.
+        patience: Integer of 1 or more. Number of epochs without improvement after which training stops. The phase then
+            ends with the weights of its best epoch, even if it trains for all epochs. None trains for all epochs and
+            keeps the last weights.
+        min_delta: Float of 0 or more. Minimum improvement of the monitored value (accuracy as a fraction) that counts
+            as progress.
         augmentation: Augmentation of the training images, for a model with one input. None trains on the originals.
-        label_smoothing: Float from 0 to below 1. Fraction of each label that is spread evenly over the classes.
+        label_smoothing: Float in [0, 1). Fraction of each label that is spread evenly over the classes.
         best_per_branch: With several outputs and `patience`, whether to keep the most accurate epoch of each branch
             (one checkpoint per branch, whatever `min_delta` and `start_from_epoch` are) and to stop as soon as the
             patience of one branch ends. By default both follow the mean over the outputs.
-        batch_size: Number of images per step.
-        mixing: MixUp and CutMix of the batches.
-        dropout: Rates of the model's `Dropout` layers in the first and the last epoch, linear between them.
+        batch_size: Integer of 1 or more. Number of images per step.
+        mixing: MixUp and CutMix settings. None mixes no images.
+        dropout: (first, last), floats in [0, 1). Rates of the model's `Dropout` layers in the first and the last epoch,
+            linear between them. None keeps the layers' own rates.
         monitor: Quantity that decides which epoch is better: "val_accuracy", or "val_loss", the cross-entropy on the
             validation images, which the history then records.
-        start_from_epoch: Number of epochs before early stopping begins, as in Keras's `EarlyStopping`: none of
-            them counts as best or against the patience.
+        start_from_epoch: Integer of 0 or more. Number of epochs before early stopping begins, as in Keras's
+            `EarlyStopping`: none of them counts as best or against the patience.
         class_weight: "balanced" weights the loss so that every class counts equally, however many images it has. If
             None, every image counts equally. With a teacher, it weights the label loss only.
-        image_side: Side in pixels to which the images are resized, for networks that accept any image size. If None,
-            they are not resized.
+        image_side: Integer of 1 or more. Side in pixels to which the images are resized, for networks that accept any
+            image size. If None, they are not resized.
 
     Raises:
         LwcnnError: A value is out of range, or `best_per_branch` is combined with "val_loss".
 
-    Example:
-
-    >>> head = Phase("head", OptimizerConfig("nadam"), epochs=20, trainable=("head_*",), patience=5)
-    >>> everything = Phase("all", OptimizerConfig("sgd", 0.001, momentum=0.9), epochs=50, patience=10)
+    Examples:
+        >>> head = Phase("head", OptimizerConfig("nadam"), epochs=20, trainable=("head_*",), patience=5)
+        >>> everything = Phase("all", OptimizerConfig("sgd", 0.001, momentum=0.9), epochs=50, patience=10)
     """
 
     name: str
@@ -146,11 +148,10 @@ def unfreeze_layer_by_layer(
     Raises:
         LwcnnError: A value is out of range.
 
-    Example:
-
-    >>> phases = unfreeze_layer_by_layer(model, OptimizerConfig("sgd", 0.01), epochs=5, patience=2)
-    >>> [phase.trainable for phase in phases][:3]
-    [1, 2, 3]
+    Examples:
+        >>> phases = unfreeze_layer_by_layer(model, OptimizerConfig("sgd", 0.01), epochs=5, patience=2)
+        >>> [phase.trainable for phase in phases][:3]
+        [1, 2, 3]
     """
     count = len(names_with_weights(model))
     return tuple(Phase(f"last_{n}", optimizer, epochs, trainable=n, **arguments) for n in range(1, count + 1))

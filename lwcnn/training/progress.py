@@ -20,10 +20,9 @@ class Progress:
         style: "bar" also updates the line during the epoch, on a terminal; "line" does not; "none" shows nothing.
         title: Prefix of every line, such as "cifar10 paper quick seed 0".
 
-    Example:
-
-    >>> Progress("line", title="cifar10").note("3 of 5 folds")
-    cifar10: 3 of 5 folds
+    Examples:
+        >>> Progress("line", title="cifar10").note("3 of 5 folds")
+        cifar10: 3 of 5 folds
     """
 
     def __init__(self, style: str = "none", title: str = ""):
@@ -89,7 +88,7 @@ class Progress:
 
     def _write(self, text: str, end: str = "\n") -> None:
         line = f"{self.title}: {text}" if self.title else text
-        if sys.stdout.isatty():  # over what stands there unfinished
+        if sys.stdout.isatty():  # overwrites an unfinished line
             width = shutil.get_terminal_size().columns - 1
             line = f"\r{line if end else line[:width]:<{width}}"
         print(line, end=end, flush=True)

@@ -31,7 +31,7 @@ def train_epoch(
 
 
 def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_steps: int = 1):
-    """Returns a context manager that makes `num_steps` training steps: the engine's if it supports the model."""
+    """Returns a context manager for `num_steps` training steps, the engine's if it supports the model."""
     if step_of(model) == "engine":
         return engine.Epoch(model, average)
     if keras.backend.backend() == "jax" and environment.num_replicas() == 1:
@@ -42,7 +42,7 @@ def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_st
 
 
 def step_name() -> str:
-    """Returns "engine", or "keras" on an accelerator or if `LWCNN_STEP` says so."""
+    """Returns the value of `LWCNN_STEP`, by default "keras" on an accelerator and "engine" on a CPU."""
     wanted = os.environ.get("LWCNN_STEP", "")
     if wanted not in ("", "engine", "keras"):
         raise wrong("LWCNN_STEP must be engine or keras", repr(wanted))
@@ -52,12 +52,12 @@ def step_name() -> str:
 
 
 def step_of(model: keras.Model) -> str:
-    """Returns "engine" if it trains the compiled model, else "keras"."""
+    """Returns "engine" if the engine can train the compiled model, else "keras"."""
     return "keras" if step_name() == "keras" or engine.unsupported(model) else "engine"
 
 
 def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """Returns a function from input arrays to output arrays of a model as it is now."""
+    """Returns a function that maps input arrays to a model's output arrays, with its current weights."""
     if step_name() == "engine":
         with contextlib.suppress(engine.Unsupported):
             return engine.Predictor(model)
@@ -103,7 +103,8 @@ def _same_data_on_every_device() -> Iterator[None]:
 class Epoch:
     """Keras's `train_on_batch` with running means of loss and metrics; each step updates a `MovingAverage`.
 
-    Of several devices, each trains on an equal part of the batch; a remainder of fewer images than devices is dropped.
+    With several devices, each trains on an equal part of the batch; a remainder of fewer images than devices is
+    dropped.
     """
 
     def __init__(self, model: keras.Model, average: MovingAverage | None = None):

@@ -39,7 +39,7 @@ def epoch_record(
 
 
 def keep_best(state: PhaseState, phase: Phase, model: keras.Model, scores: Sequence[float]) -> None:
-    """Updates best weights and patience counter by each output's accuracy, or negated loss, in the latest epoch."""
+    """Updates best weights and patience counter from each output's accuracy, or negated loss, in the latest epoch."""
     per_branch = phase.best_per_branch and len(scores) > 1
     scores = [*scores, float(np.mean(scores))]
     start, margin = (0, 0.0) if per_branch else (phase.start_from_epoch, phase.min_delta)

@@ -31,7 +31,7 @@ from lwcnn.training.progress import Progress
 
 @pytest.fixture
 def arguments(tmp_path, made_npz):
-    """What every training command line of these tests ends with."""
+    """Arguments at the end of every training command in these tests."""
     folders = [f"--{name}={tmp_path / name}" for name in ("results", "cache", "models")]
     return [f"--dataset={made_npz}", *folders, "--progress=line"]
 
@@ -102,7 +102,7 @@ def test_a_model_of_a_longer_preset_is_kept_and_told(monkeypatch, capsys):
     monkeypatch.setattr("lwcnn.experiments.release.release_best", lambda *_: kept)
     data = SimpleNamespace(name="cifar10")
     release_and_print(data, "wren_30k", "quick", Folders())
-    assert capsys.readouterr().out == f"model  {kept} (kept: that of preset full)\n"
+    assert capsys.readouterr().out == f"model  {kept} (kept: the model of preset full)\n"
     release_and_print(data, "wren_30k", "full", Folders())
     assert capsys.readouterr().out == f"model  {kept}\n"
 
@@ -125,7 +125,7 @@ def test_evaluate_refuses_what_is_no_model_or_does_not_fit(tmp_path, made_npz, c
     broken = tmp_path / "broken.keras"
     broken.write_bytes(b"PK\x03\x04 half a file")
     assert main(["evaluate", str(broken), f"--dataset={made_npz}"]) == 1
-    assert "can't be read as a Keras model" in capsys.readouterr().err
+    assert "cannot be read as a Keras model" in capsys.readouterr().err
     other = tmp_path / "other.keras"
     build_merged_model((16, 16, 1), 4).save(other)
     assert main(["evaluate", str(other), f"--dataset={made_npz}"]) == 1
@@ -139,9 +139,9 @@ def test_a_model_is_never_taken_for_a_known_data_set_by_name_or_shape(tmp_path, 
     path = tmp_path / "cifar10-paper.keras"
     line = [str(path) if word == "MODEL" else word for word in line]
     for description, words in [
-        (None, "does not name its data set: give it by --dataset"),
-        (describe(made_dataset), "trained on images of your own; give the data set by --dataset.*trained on 'made'"),
-        (describe(made_dataset, dataset="digits"), "other images than those at hand; give the data set by --dataset"),
+        (None, "does not name its data set: give it with --dataset"),
+        (describe(made_dataset), "trained on images of your own; give the data set with --dataset.*trained on 'made'"),
+        (describe(made_dataset, dataset="digits"), "other images than those found; give the data set with --dataset"),
     ]:
         save_model(path, build_merged_model((32, 32, 3), 10), description)
         assert main(line) == 1

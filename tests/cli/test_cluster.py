@@ -114,7 +114,7 @@ def test_nodes_are_checked_and_jobs_of_killed_workers_run_again(address, tmp_pat
         print(os.environ["OMP_NUM_THREADS"], "thread for", options.word)
         return options.word == "bad"
 
-    with pytest.raises(LwcnnError, match="failed, as said above: second$"):
+    with pytest.raises(LwcnnError, match="failed \\(see above\\): second$"):
         run_jobs(prints_threads, {"first": {"word": "good"}, "second": {"word": "bad"}}, options(address, tmp_path))
     assert "1 thread for good" in capfd.readouterr().out
 

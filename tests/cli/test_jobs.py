@@ -81,7 +81,7 @@ def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("style", ["line", "bar", "none"])
 def test_what_fails_is_named_with_its_last_line_and_the_others_are_done(work, tmp_path, capfd, style):
-    with pytest.raises(LwcnnError, match="These runs failed, as said above: first$"):
+    with pytest.raises(LwcnnError, match="These runs failed \\(see above\\): first$"):
         run(work, tmp_path, {"first": {"name": "fail"}, "second": {}}, 1, style=style)
     assert len(started(tmp_path)) == 2
     out, err = capfd.readouterr()

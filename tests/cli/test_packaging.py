@@ -1,4 +1,4 @@
-"""What a user installs: metadata, pinned requirements, the Makefile's set-up, the files kept in git."""
+"""What a user installs: metadata, pinned requirements, the Makefile's setup, the files kept in git."""
 
 import os
 import re

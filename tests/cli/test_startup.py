@@ -1,4 +1,4 @@
-"""Processes of their own: what starts without a backend, and what the environment may lack."""
+"""Separate processes: commands that start without a backend, and incomplete environments."""
 
 import os
 import subprocess

@@ -94,4 +94,4 @@ def test_the_command(tmp_path, capsys):
 def test_a_broken_file_is_told_in_words(tmp_path, capsys):
     (tmp_path / "broken.keras").write_text("no model")
     assert main(["summary", str(tmp_path / "broken.keras")]) == 1
-    assert "can't be read as a Keras model" in capsys.readouterr().err
+    assert "cannot be read as a Keras model" in capsys.readouterr().err

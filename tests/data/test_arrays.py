@@ -70,7 +70,7 @@ def test_tensorflow_data_sets(batch_size):
     same(load_dataset(parts[0]), load_dataset((X, Y)))
     with pytest.raises(LwcnnError, match="Received: a tf.data.Dataset of ndarray"):
         load_dataset(parts[0].map(lambda image, label: image))
-    with pytest.raises(LwcnnError, match="Received: a tf.data.Dataset without end"):
+    with pytest.raises(LwcnnError, match="Received: an infinite tf.data.Dataset"):
         load_dataset(parts[0].repeat())
 
 

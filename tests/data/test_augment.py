@@ -89,7 +89,7 @@ def test_zoom_above_one_shrinks_the_content():
 def test_rotation_zoom_and_shift_act_in_this_order():
     image = np.zeros((1, 9, 9, 1), np.uint8)
     image[0, 4, 8] = 200  # right of the center by 4
-    # Anticlockwise by a quarter: above by 4; shrunk to half: above by 2; moved down by 1 and right by 3.
+    # Counterclockwise by a quarter: above by 4; shrunk to half: above by 2; moved down by 1 and right by 3.
     out = warp(image, "constant", np.array([np.pi / 2]), 2.0, shift_y=1.0, shift_x=3.0)[0, :, :, 0]
     assert np.unravel_index(out.argmax(), out.shape) == (4 - 2 + 1, 4 + 3)
 

@@ -141,7 +141,7 @@ def test_a_magnitude_of_zero_leaves_what_has_a_strength():
 
 
 def test_operations_and_signs_are_drawn_evenly():
-    """Ones that say by their result which they were."""
+    """Operations whose results identify them."""
     image = np.zeros((1, 9, 9, 1), np.uint8)
     image[0, 4, 4] = 100
     images = np.repeat(image, 20_000, axis=0)

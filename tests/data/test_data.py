@@ -709,7 +709,7 @@ def test_a_file_of_the_cache_that_cannot_be_read_now_is_kept(tmp_path, monkeypat
     def fail(*_, **__):
         raise error
 
-    with monkeypatch.context() as patch, pytest.raises(LwcnnError, match="Try again: the file can't be read now"):
+    with monkeypatch.context() as patch, pytest.raises(LwcnnError, match="Try again: the file cannot be read now"):
         patch.setattr(Path, "read_bytes", fail)
         load_dataset("cifar10")
     assert_same_data(load_dataset("cifar10", download=False), data)

@@ -177,7 +177,7 @@ def test_a_large_median_is_reduced_and_gray_images_stay_gray(tmp_path, caplog):
     data = load_dataset(tmp_path)
     assert data.input_shape == (64, 96, 1) and not data.mirror
     assert caplog.messages == [
-        "The images, of median size 200x300, are reduced to 64x96; choose another size by --size, or size= in Python"
+        "The images, of median size 200x300, are reduced to 64x96; choose another size with --size, or size= in Python"
     ]
     assert load_dataset(tmp_path, mirror=True).mirror
     paint(tmp_path / "day" / "color.png", (1, 2, 3))
@@ -209,7 +209,7 @@ def test_what_lies_beside_the_classes_is_told_and_left_out(tmp_path, caplog):
     paint(pets / "stray.png", (1, 2, 3))
     (pets / "notes.txt").write_text("no image")
     assert load_dataset(pets).class_names == ("cat", "dog")
-    assert caplog.messages == ["Left out what lies beside the folders of classes: stray.png"]
+    assert caplog.messages == ["Left out files and folders outside the class folders: stray.png"]
     caplog.clear()
     split = tmp_path / "split"
     for part in ("train", "test"):
@@ -220,7 +220,7 @@ def test_what_lies_beside_the_classes_is_told_and_left_out(tmp_path, caplog):
     assert load_dataset(split).class_names == ("cat", "dog")
     assert caplog.messages[:2] == [
         "Left out subfolders without images: train/fish",
-        "Left out what lies beside the folders of classes: more, notes, test/stray.png and 1 more",
+        "Left out files and folders outside the class folders: more, notes, test/stray.png and 1 more",
     ]
 
 

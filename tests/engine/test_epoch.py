@@ -79,7 +79,7 @@ def _without_dropout(model):
 
 
 class Given:
-    """Batches that are at hand."""
+    """Batches from a list in memory."""
 
     def __init__(self, batches):
         self.batches = batches
@@ -153,7 +153,7 @@ def test_optimizers_step_as_in_keras(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["residual_se", "wren"])
 def test_muon_steps_as_in_keras_on_pointwise_kernels(name, monkeypatch):
-    """Newton-Schulz makes much of small singular values, and so of their rounding: one epoch."""
+    """Newton-Schulz amplifies small singular values, and so their rounding errors: one epoch."""
     assert_same(MODELS[name], monkeypatch, OPTIMIZERS["muon"], tolerance=5e-3, epochs=1)
 
 
@@ -432,7 +432,7 @@ def test_another_loss_with_the_attributes_of_ours_trains_in_keras():
 
     model = MODELS["residual_se"]()
     model.compile("sgd", Focal())
-    assert "is not a cross-entropy" in engine.unsupported(model)
+    assert "is not a categorical cross-entropy" in engine.unsupported(model)
 
 
 def test_unsupported_models_train_in_keras_with_a_reason():

@@ -189,14 +189,14 @@ def test_callbacks_see_the_number_of_the_step():
     [
         (lambda: build(loss="mean_squared_error"), {}, "loss"),
         (lambda: build(metrics=["mae"]), {}, "metric 'mae'"),
-        (lambda: build([keras.metrics.CategoricalAccuracy()]), {}, "has another form of labels than the loss"),
-        (lambda: build(loss_weights=[2.0]), {}, "weights of its outputs' losses"),
+        (lambda: build([keras.metrics.CategoricalAccuracy()]), {}, "expects labels in another form than the loss"),
+        (lambda: build(loss_weights=[2.0]), {}, "has loss weights"),
         (build, {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, "argument class_weight"),
         (build, {"validation_data": (X, Y, np.ones(30))}, "validation_data is not (x, y)"),
         (lambda: with_head(layers.Dense(3, "softmax", activity_regularizer="l2")), {}, "regularizers"),
         (lambda: with_head(renormalized), {}, "renorm=True"),
-        (lambda: with_head(layers.Dense(3, "softmax"), TenTimes), {}, "TenTimes has a compute_loss of its own"),
-        (lambda: with_head(layers.Dense(3, "softmax"), OtherCall), {}, "OtherCall has a call of its own"),
+        (lambda: with_head(layers.Dense(3, "softmax"), TenTimes), {}, "TenTimes overrides compute_loss"),
+        (lambda: with_head(layers.Dense(3, "softmax"), OtherCall), {}, "OtherCall overrides call"),
         (build, {"batch_size": None}, "batch_size=None"),
         (any_size, {}, "Dropout) has output shape (None, None, None, 4)"),
     ],
@@ -218,7 +218,7 @@ def test_labels_that_are_no_class_are_refused(label):
 
 
 def test_arrays_of_unequal_lengths_are_refused():
-    with pytest.raises(LwcnnError, match=r"of one length.*Received: shapes \(30, 6, 6, 2\), \(29, 1\)"):
+    with pytest.raises(LwcnnError, match=r"of equal length.*Received: shapes \(30, 6, 6, 2\), \(29, 1\)"):
         fast_fit(build(), X, Y[:-1])
 
 

@@ -1,4 +1,4 @@
-"""The private attributes of Keras that the engine reads: they are as it takes them in these versions of Keras.
+"""The private attributes of Keras that the engine reads: they work as it expects in these versions of Keras.
 
 A failure with another version means: read `lwcnn/engine/keras_internals.py`, compare, and add the version here.
 """

@@ -90,7 +90,7 @@ def test_other_poolings_are_not_the_pattern(changes):
 
 @pytest.mark.parametrize("shape, arguments", BLOCKS)
 def test_a_depthwise_block_is_one_operation(shape, arguments):
-    """Two of them, so that the gradient by the second's input counts too."""
+    """Two of them, so that the gradient of the second one's input counts too."""
     images = keras.Input(shape)
     x = make_block(images, name="first", **arguments)
     model = classifier(images, make_block(x, name="second", **arguments | {"filters": x.shape[-1]}))

@@ -1,4 +1,4 @@
-"""Each operation of the engine against its Keras layer: output, gradients by inputs and by weights."""
+"""Each operation of the engine against its Keras layer: output, gradients of inputs and weights."""
 
 import keras
 import numpy as np
@@ -160,7 +160,7 @@ def test_losses_by_name_and_function_take_probabilities(loss):
 @pytest.mark.parametrize(
     ("loss", "reason"),
     [
-        ("mse", "mean_squared_error.* is not a cross-entropy of classes"),
+        ("mse", "mean_squared_error.* is not a categorical cross-entropy"),
         (keras.losses.SparseCategoricalCrossentropy(ignore_class=1), "has ignore_class=1"),
         (keras.losses.CategoricalCrossentropy(axis=1), "has axis=1"),
         (keras.losses.CategoricalCrossentropy(reduction="sum"), "has reduction='sum'"),

@@ -1,4 +1,4 @@
-"""Small models of other people's shapes train in the engine as in Keras: weights, optimizer state and logs."""
+"""Small models of common kinds train in the engine as in Keras: weights, optimizer state and logs."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The matrix and depthwise kernels against NumPy in float64, at sizes with and without a rest."""
+"""The matrix and depthwise kernels against NumPy in float64, at sizes with and without a remainder."""
 
 import numpy as np
 import pytest

@@ -398,7 +398,7 @@ def test_a_data_set_is_predicted_by_the_weights_of_it(inputs, wanted, monkeypatc
 def test_names_are_given_once(model_file, names_file, folder, capsys):
     line = ["predict", str(model_file), str(folder), f"--classes={names_file}", "--dataset=cifar10"]
     assert main(line) == 1
-    assert "by --dataset or by --classes. Received: both" in capsys.readouterr().err
+    assert "with --dataset or with --classes. Received: both" in capsys.readouterr().err
 
 
 def test_names_of_classes_from_a_folder_of_few_images(model, model_file, folder, made_dataset, tmp_path, capsys):
@@ -432,7 +432,7 @@ def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, fold
 @pytest.mark.parametrize(
     "more, said",
     [
-        (["IMAGES"], "does not name its classes: give its data set by --dataset"),
+        (["IMAGES"], "does not name its classes: give its data set with --dataset"),
         (["IMAGES", "--dataset=cifar10"], "each of the model's 4 classes.*Received: 10 names"),
         (["IMAGES", "--classes=no/names.txt"], "no/names.txt"),
         (["nowhere"], "no such image, folder or .npz file.*Received: 'nowhere'"),
@@ -549,4 +549,4 @@ def test_names_that_are_taken_for_mere_labels_are_told(model, made_dataset, tmp_
     require_classes(path, tuple("0123"), "pets")
     assert caplog.messages == []
     require_classes(path, ("ant", "bee", "cat", "dog"), "pets")
-    assert caplog.messages == [f"The classes of {path}, 0, 1, 2, 3, are taken for ant, bee, cat, dog, in this order"]
+    assert caplog.messages == [f"Assuming that the classes of {path}, 0, 1, 2, 3, are ant, bee, cat, dog"]

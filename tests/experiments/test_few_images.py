@@ -12,7 +12,7 @@ from lwcnn.training.progress import Progress
 
 
 def draw_shapes(num_images, seed):
-    """Discs, squares and triangles of random colors, sizes and places on noisy backgrounds, and their classes."""
+    """Disks, squares and triangles of random colors, sizes and places on noisy backgrounds, and their classes."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:32, :32]
     images, labels = np.empty((num_images, 32, 32, 3)), np.arange(num_images) % 3
@@ -34,7 +34,7 @@ def test_wren_learns_shapes_from_430_images(seed, tmp_path, capsys):
     data = load_dataset((draw_shapes(480, 0), draw_shapes(300, 1)))
     result = run_experiment("wren", data, "quick", seed, Folders(tmp_path, tmp_path / "cache"), Progress("line"))
     assert result["test_accuracy"] > 0.9 and result["warnings"] == []
-    assert "all: batches of 8 images, not 128, as there are few images\n" in capsys.readouterr().out
+    assert "all: batches of 8 images, not 128, because there are few images\n" in capsys.readouterr().out
 
 
 def test_a_rate_after_warm_up_falls_with_the_fourth_root_of_the_batch_size():

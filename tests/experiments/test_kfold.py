@@ -73,7 +73,7 @@ def test_one_fold_is_refused(made_dataset, folders):
 
 @pytest.fixture
 def calls(made_dataset, monkeypatch):
-    """Records what the folds' trainings are called with, in order, and trains nothing."""
+    """Records the arguments with which folds are trained, in order, and trains nothing."""
     model = build_merged_model(made_dataset.input_shape, made_dataset.num_classes)
     made = SimpleNamespace(method=[], phase=[])
 

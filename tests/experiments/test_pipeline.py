@@ -1,4 +1,4 @@
-"""What every phase of a training is given: its key in the cache, its seed and what is measured. Nothing is trained."""
+"""The cache key, seed and measurements of every phase of a run. Nothing is trained."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A finished run or K-fold assessment is loaded, and the reader is told what it was made with."""
+"""A finished run or K-fold cross-validation is loaded, and the reader is told what it was made with."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_a_result_of_another_step_is_taken_and_said(finished, capsys):
     write_json(path, result)
     assert load() == load()
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith(f"{path} is taken as it is: it was made with step another, this process has ")
+    assert said[0].startswith(f"{path} is used as it is: it was made with step another, this process has ")
     assert said[1].startswith("finished before: ") and said[1].endswith(f"accuracy 90.00%, {path}")
     assert len(said) == 4
 

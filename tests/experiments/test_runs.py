@@ -76,7 +76,7 @@ def saved_classes(folders, seed=0):
 
 
 def without_seconds(result):
-    """The history, less how long it took."""
+    """The history without its durations."""
     return [
         {k: v for k, v in phase.items() if k not in ("seconds", "history")}
         | {"history": [{k: v for k, v in record.items() if k != "seconds"} for record in phase["history"]]}
@@ -432,7 +432,7 @@ def flips(name, dataset):
 
 
 def made_result(branches=(0.80, 0.75), head=0.80, start_of_all=0.80, train=0.85, test=0.80):
-    """A run's result without any sign of trouble, unless an argument makes one."""
+    """A run's result without any warning, unless an argument causes one."""
     dual = {"val_accuracy": 0.78, "loss": 1.0}
     if len(branches) > 1:
         names = ("original_logits_val_accuracy", "augmented_logits_val_accuracy")

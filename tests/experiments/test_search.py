@@ -37,7 +37,7 @@ def data(made_dataset):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Replaces training by a curve that is better the wider the stem is; gives the experiments that were trained."""
+    """Replaces training with a learning curve that improves with the stem's width; returns the trained experiments."""
     plans = []
 
     def train_method(plan, sequence):
@@ -189,7 +189,7 @@ def test_a_space_of_other_parameters_a_broken_journal_and_an_unknown_name_are_re
     with pytest.raises(LwcnnError, match="differs in: .*space"):
         _ = recipe.study
     study.path.write_text('{"op_code": 1}\nnonsense\n')
-    with pytest.raises(LwcnnError, match="can't be read"):
+    with pytest.raises(LwcnnError, match="cannot be read"):
         _ = Search("width", data, 3, LIMIT, Folders(tmp_path)).study
 
 

@@ -324,7 +324,7 @@ def test_a_report_replaces_none_of_another_file(trained, made_dataset, tmp_path)
 def test_mistakes_are_told_in_words(trained, made_npz, made_dataset, tmp_path, capsys):
     path = str(trained[0])
     lines = [
-        (["export", path, "--format=onnx"], "give it by --dataset"),
+        (["export", path, "--format=onnx"], "give it with --dataset"),
         (["export", path, "--format=onnx", "--dataset=digits"], "(28, 28, 1)"),
         (["export", path, "--format=onnx", f"--dataset={made_npz}", "--output=a.tflite"], "ending in .onnx"),
     ]

@@ -62,7 +62,7 @@ def test_an_exported_file_is_no_model(tmp_path, name):
     refused(tmp_path / name, "An exported file runs in its own runtime.*give the .keras file")
 
 
-def refused(path, pattern="can't be read as a Keras model"):
+def refused(path, pattern="cannot be read as a Keras model"):
     with pytest.raises(LwcnnError, match=pattern) as error:
         load_model(path)
     message = str(error.value)
@@ -98,7 +98,7 @@ def test_a_new_description_leaves_every_other_member_as_it_is(saved, tmp_path, m
 @pytest.mark.parametrize("content", [b"", b"null", b"{}", b"[1]", b"\xff", b"[" * 100_000, b'{"dataset": 1}'])
 def test_a_damaged_description_is_refused(rewritten, content):
     path = rewritten(description=content)
-    with pytest.raises(LwcnnError, match="can't be read.*Received: "):
+    with pytest.raises(LwcnnError, match="cannot be read.*Received: "):
         read_description(path)
 
 
@@ -283,7 +283,7 @@ def test_a_softmax_at_the_end_is_left_out_with_a_notice(make, tmp_path, caplog):
     model.save(tmp_path / "softmax.keras")
     logits = predict_logits(load_model(tmp_path / "softmax.keras"), images).astype(float)
     load_model(tmp_path / "softmax.keras")
-    assert caplog.text.count("ends in a softmax, which is left out") == 1
+    assert caplog.text.count("ends in a softmax, which is removed") == 1
     assert (logits < 0).any()
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     np.testing.assert_allclose(exponentials / exponentials.sum(axis=1, keepdims=True), probabilities, atol=1e-5)

@@ -1,4 +1,4 @@
-"""The structured pruning of benchmarks/prune.py keeps what is computed where the channels that leave do nothing."""
+"""The structured pruning of benchmarks/prune.py keeps the outputs if the removed channels do nothing."""
 
 import runpy
 

@@ -44,7 +44,7 @@ def write_run_of_classes(folder, group, seed, labels, classes, class_names, **ch
 
 
 def write_folds(folder, group, accuracies, **changes):
-    """Writes a K-fold assessment."""
+    """Writes a K-fold cross-validation."""
     dataset, experiment, preset = group.split("/")
     leaks = bool(changes.get("leaky"))
     assessment = {

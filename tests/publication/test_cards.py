@@ -111,7 +111,7 @@ def test_the_card_has_the_int8_accuracy_of_this_file_on_the_images_of_its_run(tm
 
 def test_a_page_that_is_no_list_of_models_is_not_replaced(tmp_path):
     (tmp_path / "README.md").write_text("# My project\n")
-    with pytest.raises(LwcnnError, match="into a folder of their own.*Received: .*README.md"):
+    with pytest.raises(LwcnnError, match="into a separate folder.*Received: .*README.md"):
         write_cards(Folders(tmp_path / "results", models=tmp_path))
     assert (tmp_path / "README.md").read_text() == "# My project\n"
 

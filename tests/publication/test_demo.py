@@ -86,13 +86,13 @@ def test_a_network_is_converted_once(tmp_path, monkeypatch):
 
 def test_a_broken_file_is_refused_in_plain_words(wren, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
-    with pytest.raises(LwcnnError, match="can't be read as an image"):
+    with pytest.raises(LwcnnError, match="cannot be read as an image"):
         wren.read(tmp_path / "broken.png")
 
 
 def test_an_example_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "a.heic").write_bytes(b"no image")
-    with pytest.raises(LwcnnError, match="out of the folder of examples: it can't be read .*Received: .*a.heic"):
+    with pytest.raises(LwcnnError, match="out of the folder of examples: it cannot be read .*Received: .*a.heic"):
         open_network("wren-s", find_examples(tmp_path))
 
 
@@ -129,7 +129,7 @@ def test_in_a_browser(wren, browser, tmp_path):
         wait_for(wren.title)
         (tmp_path / "broken.png").write_bytes(b"no image")
         upload(tmp_path / "broken.png")
-        wait_for("can't be read as an image")
+        wait_for("cannot be read as an image")
         browser.get(address)
         wait_for(wren.title)
         with Image.open(EXAMPLES / "horse.png") as image:

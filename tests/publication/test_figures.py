@@ -155,7 +155,7 @@ def test_curves_of_folds_are_drawn_where_a_result_has_them(made, tmp_path):
     for path in results.glob("digits/*/quick/kfold*_leaky_seed0.json"):
         path.unlink()
     accuracies, _ = FIGURES["folds"](Inputs("digits", Folders(results))).axes
-    assert len(accuracies.collections[0].get_offsets()) == 2, "only a leaky assessment has a test accuracy"
+    assert len(accuracies.collections[0].get_offsets()) == 2, "only leaky cross-validation has a test accuracy"
 
 
 def test_confusion_matrices_hold_percents(ax):
@@ -439,7 +439,7 @@ def test_images_of_ones_own_are_drawn_from_their_folder(tmp_path, capsys):
         (tmp_path / "models").mkdir(exist_ok=True)
         build_merged_model(data.input_shape, 2).save(tmp_path / "models" / f"{data.name}-single.keras")
         assert main([*arguments, data.name]) == 3, "their images are not known"
-        assert "give the folder or file of the images by --dataset" in capsys.readouterr().err
+        assert "give the folder or file of the images with --dataset" in capsys.readouterr().err
     assert main([*arguments, str(tmp_path / "my digits")]) == 0, capsys.readouterr().err
     assert len(list((tmp_path / "out").glob("my_digits-*/*.png"))) == 6
     Image.fromarray(digits.x_test[70][..., 0]).save(tmp_path / "my digits/0/new.png")

@@ -1,4 +1,4 @@
-"""The results folder as data frames: a row per run, fold and trial; files that are none are named."""
+"""The results folder as data frames: a row per run, fold and trial; files that are not results are named."""
 
 import json
 
@@ -30,7 +30,12 @@ def test_an_empty_folder_has_the_columns(tmp_path):
 
 @pytest.mark.parametrize(
     "content, said",
-    [("{}", "lacks dataset"), ("[1]", "Not a whole JSON"), ("null", "Not a whole JSON"), ('{"a"', "Not a whole JSON")],
+    [
+        ("{}", "lacks dataset"),
+        ("[1]", "Not a complete JSON"),
+        ("null", "Not a complete JSON"),
+        ('{"a"', "Not a complete JSON"),
+    ],
 )
 def test_a_file_that_is_no_run_is_named(tmp_path, content, said):
     path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0)
@@ -44,13 +49,13 @@ def test_a_file_that_is_no_run_is_named(tmp_path, content, said):
 def test_values_of_another_type_are_named(tmp_path, key, value):
     path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0)
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
-    with pytest.raises(LwcnnError, match=rf"{path} .*another type as {key}"):
+    with pytest.raises(LwcnnError, match=rf"{path} .*the wrong type for {key}"):
         load_results(tmp_path)
 
 
 def test_lacking_keys_and_wrong_numbers_are_named(tmp_path):
     path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0, test_accuracy="high")
-    with pytest.raises(LwcnnError, match=rf"{path} .*another type as test_accuracy"):
+    with pytest.raises(LwcnnError, match=rf"{path} .*the wrong type for test_accuracy"):
         load_results(tmp_path)
     run = json.loads(path.read_text())
     path.write_text(json.dumps({key: run[key] for key in run if key not in ("ece", "device")}))

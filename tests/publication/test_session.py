@@ -49,7 +49,7 @@ def test_wrong_parameters_are_refused():
     with pytest.raises(LwcnnError, match="Did you mean 'quick'"):
         session.open_session("digits", "quik", [0])
     for seeds in ([], [-1], ["0"]):
-        with pytest.raises(LwcnnError, match="Give seeds"):
+        with pytest.raises(LwcnnError, match="Give one or more seeds"):
             session.open_session("digits", "quick", seeds)
 
 

@@ -1,4 +1,4 @@
-"""What differs by machine and C library."""
+"""Properties that depend on the machine and the C library."""
 
 import platform
 import subprocess

@@ -136,7 +136,7 @@ def test_json_refuses_what_it_has_no_form_for(tmp_path, value):
 def test_broken_json_is_refused(tmp_path, content):
     path = tmp_path / "r.json"
     path.write_bytes(content)
-    with pytest.raises(LwcnnError, match="Not a whole JSON file.*Received:.*r.json"):
+    with pytest.raises(LwcnnError, match="Not a complete JSON file.*Received:.*r.json"):
         read_json(path)
 
 
@@ -207,7 +207,7 @@ def test_truncated_npz_is_refused(tmp_path, compressed, kept):
     path = tmp_path / "a.npz"
     save_npz(path, compressed=compressed, **ARRAYS)
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
-    with pytest.raises(LwcnnError, match=r"cut short.*Received:.*a\.npz"):
+    with pytest.raises(LwcnnError, match=r"truncated.*Received:.*a\.npz"):
         load_npz(path)
 
 

@@ -37,7 +37,7 @@ def test_a_second_worker_waits_says_so_and_finds_what_the_first_made(tmp_path):
         assert waiting.wait(30)
         path.write_text("made by the first")
     other.join(30)
-    assert events == [f"another process works on {path}: waiting for it", "made by the first"]
+    assert events == [f"another process is working on {path}: waiting for it", "made by the first"]
     assert [file.name for file in path.parent.iterdir()] == ["result.json"]
 
 

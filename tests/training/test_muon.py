@@ -1,4 +1,4 @@
-"""Muon's updates: orthogonal for the matrices of 1x1 convolutions, AdamW's for all else."""
+"""Muon's updates: orthogonal for the matrices of 1x1 convolutions, AdamW's for other weights."""
 
 import keras
 import numpy as np

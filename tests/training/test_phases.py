@@ -200,7 +200,7 @@ def test_unknown_optimizers_are_refused_with_the_nearest():
 
 @pytest.mark.parametrize("optimizer", [OptimizerConfig("nadam", momentum=0.9), OptimizerConfig("adam", nesterov=True)])
 def test_arguments_of_another_optimizer_are_refused(optimizer):
-    with pytest.raises(LwcnnError, match=f"{optimizer.name} can't be built: .*Received: "):
+    with pytest.raises(LwcnnError, match=f"{optimizer.name} cannot be built: .*Received: "):
         optimizer.build(10)
 
 

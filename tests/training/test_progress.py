@@ -1,4 +1,4 @@
-"""The progress display: one labelled line per epoch, with the time left for the whole run."""
+"""The progress display: one labeled line per epoch, with the time left for the whole run."""
 
 from lwcnn.training.progress import Progress
 

@@ -141,7 +141,7 @@ def test_only_the_augmented_branch_sees_augmented_images(parts, monkeypatch):
 
 @pytest.fixture
 def constructed(monkeypatch):
-    """Trains without training: after epoch e every weight is e, and the validation accuracies are given."""
+    """Replaces training: after epoch e every weight is e, and the validation accuracies are given."""
 
     def run(phase, accuracies, names=("original",)):
         count = iter(range(1, 100))
@@ -452,7 +452,7 @@ def uninterrupted(parts, tmp_path_factory):
 
 @pytest.fixture
 def count_epochs(monkeypatch):
-    """A list that gets longer by one with every epoch trained."""
+    """A list that grows by one item per trained epoch."""
     epochs, train_epoch = [], loop.train_epoch
     monkeypatch.setattr(loop, "train_epoch", lambda *arguments: epochs.append(1) or train_epoch(*arguments))
     return epochs
@@ -629,10 +629,10 @@ def test_a_checkpoint_of_another_phase_is_refused(parts, tmp_path, change):
         "other images": {"split": Split(as_many, parts.validation)},
         "distillation": {"teaching": Teaching(build_merged_model(SHAPE, NUM_CLASSES), Distillation(4, 0.1))},
     }[change]
-    with pytest.raises(LwcnnError, match="Use a checkpoint for each, .* seed or split. Received: .*state.npz"):
+    with pytest.raises(LwcnnError, match="Use a separate checkpoint, .* seed or split. Received: .*state.npz"):
         train_phase(model, **arguments)
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before))
-    with pytest.raises(LwcnnError, match="Use a checkpoint for each"):
+    with pytest.raises(LwcnnError, match="Use a separate checkpoint"):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES, ("original",)), **arguments)
     assert path.exists(), "a mistake costs no training"
 
@@ -711,7 +711,7 @@ def test_a_checkpoint_of_another_number_of_generators_is_set_aside(count, tmp_pa
 @pytest.mark.parametrize("shapes", [[(2,)], [(2,), (3,), (1,)], [(2,), (4,)]])
 def test_as_many_arrays_of_the_same_shapes_as_variables(shapes):
     variables = [keras.Variable(np.ones(size)) for size in (2, 3)]
-    with pytest.raises(LwcnnError, match="The checkpoint has"):
+    with pytest.raises(LwcnnError, match="The checkpoint's arrays"):
         set_values(variables, [np.zeros(shape) for shape in shapes])
     assert all(np.array_equal(variable, np.ones(variable.shape)) for variable in variables), "nothing was assigned"
 

@@ -18,7 +18,7 @@ def add_brightness(images: np.ndarray, levels: np.ndarray) -> np.ndarray:
 
 
 def adjust_brightness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images multiplied by factors of 0 or more: 0 gives black, 1 the image."""
+    """Returns the images multiplied by factors of 0 or more: 0 gives black, 1 changes nothing."""
     return _map_levels(images, factors[:, None] * _LEVELS)
 
 
@@ -31,14 +31,14 @@ def adjust_contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def adjust_saturation(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns images of 3 channels blended with their gray versions: 0 gives gray, 1 the image; others as copies."""
+    """Returns RGB images blended with their gray versions (0: gray, 1: unchanged); others are only copied."""
     if images.shape[3] != 3:
         return images.copy()
     return _blend(np.repeat(to_gray(images)[..., None], 3, axis=3), images, factors)
 
 
 def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Returns images with hue shifted by fractions of the color circle (1/3: red to green); copies without color."""
+    """Returns images with hue shifted by fractions of the color circle (1/3: red to green); gray images are copied."""
     num_images, height, width, channels = images.shape
     if channels != 3:
         return images.copy()
@@ -53,7 +53,7 @@ def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 
 
 def adjust_sharpness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images with differences from smoothed ones multiplied by factors; borders stay, as in PIL."""
+    """Returns the images with differences from smoothed ones multiplied by factors, except at borders, as in PIL."""
     smooth = images.copy(order="C")
     if min(images.shape[1:3]) < 3:
         return smooth

@@ -29,7 +29,7 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True)
 class Draws:
-    """Source of the random numbers of a batch's images, which have `indices` in their data set."""
+    """Source of random numbers for the images of a batch; `indices` are their positions in the data set."""
 
     seed: int
     epoch: int

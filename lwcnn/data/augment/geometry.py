@@ -26,8 +26,8 @@ def flip_and_crop(images: np.ndarray, flip: np.ndarray, shifts: np.ndarray, padd
 def warp(images: np.ndarray, fill: str, radians=0.0, zoom=1.0, shift_y=0.0, shift_x=0.0) -> np.ndarray:
     """Returns the images rotated counterclockwise about the center, zoomed and shifted by pixels, in this order.
 
-    Zoom is the side of the visible section relative to the image. With one bilinear interpolation: a stack of separate
-    layers would blur three times and fill from images that are already cropped.
+    Zoom is the side of the visible section relative to the image. Interpolates bilinearly once: separate layers
+    would blur three times, and fill from images that are already cropped.
     """
     height, width = images.shape[1:3]
     center_y, center_x = (height - 1) / 2, (width - 1) / 2  # pixels are points, as in Keras

@@ -14,17 +14,18 @@ class MixUpCutMix(Settings):
     """MixUp and CutMix settings. Method, mixing ratio and box are random per batch.
 
     Args:
-        mixup_alpha: Float of 0 or more. MixUp's ratio is Beta(alpha, alpha); 0 turns MixUp off.
-        cutmix_alpha: Float of 0 or more. CutMix's ratio, before its box is clipped at the border, is
-            Beta(alpha, alpha); 0 turns CutMix off. If both are on, each batch uses one of them with probability 1/2.
+        mixup_alpha: Float of 0 or more. MixUp's ratio is drawn from Beta(alpha, alpha); 0 turns MixUp off.
+        cutmix_alpha: Float of 0 or more. CutMix's ratio, before its box is clipped at the border, is drawn
+            from Beta(alpha, alpha); 0 turns CutMix off. If both are on, each batch uses one of them with
+            probability 1/2.
         probability: Float in [0, 1]. Probability of mixing a batch.
-        ramp: Float in [0, 1]. Fraction of the training over which the probability increases linearly from 0 to its
+        ramp: Float in [0, 1]. Fraction of training over which the probability increases linearly from 0 to its
             full value: 0 keeps it constant, 1 reaches it at the end.
 
     Raises:
         LwcnnError: A value is out of range, or both alphas are 0.
 
-    Example:
+    Examples:
         >>> mixing = lwcnn.augment.MixUpCutMix(mixup_alpha=0.2, cutmix_alpha=1.0, probability=0.5)
 
     Source: Zhang et al. 2017 (MixUp), Yun et al. 2019 (CutMix).
@@ -41,7 +42,7 @@ class MixUpCutMix(Settings):
             raise wrong("Give mixup_alpha or cutmix_alpha above 0, or turn mixing off", "0 for both")
 
     def probability_at(self, progress: float) -> float:
-        """Returns the probability of mixing a batch at `progress`, the completed fraction of the training."""
+        """Returns the probability of mixing a batch at `progress`, the completed fraction of training."""
         return self.probability * (min(1.0, progress / self.ramp) if self.ramp else 1.0)
 
 
@@ -62,7 +63,7 @@ def draw_mix(
         return None
     cuts = mixing.cutmix_alpha > 0 and (mixing.mixup_alpha == 0 or draws[1] < 0.5)
     alpha = mixing.cutmix_alpha if cuts else mixing.mixup_alpha
-    # By the inverse distribution function from one number of Philox, whose output NumPy guarantees, unlike that of
+    # Inverts the distribution function at one number from Philox: NumPy guarantees its output, but not that of
     # Generator.beta. Between versions of SciPy the last bits can differ.
     from scipy.special import betaincinv  # a slow import, which listing names does not need
 

@@ -1,1 +1,1 @@
-"""CPU kernels for operations at which the backends are slow."""
+"""CPU kernels for operations that are slow in the backends."""

@@ -13,7 +13,7 @@ jit_fused = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy",
 def rows(array: np.ndarray) -> np.ndarray:
     """Reshapes an array (N, ...) to a read-only (N, rest), so that Numba compiles for one type only.
 
-    Floats become float32: the vectors of a `Tile` are read from memory as these.
+    Floats become float32, because a `Tile` reads float32 vectors from memory.
     """
     array = np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else None)
     view = (array.reshape(len(array), -1) if array.ndim > 1 else array).view()

@@ -4,8 +4,8 @@ Forward: the four convolution outputs of a pooled position, for up to 24 filters
 so the convolution map is never written. Backward: a pooled value has a gradient at only one of its four positions, so
 both gradients cost a quarter of a dense convolution's multiply-adds.
 
-N images of H x W x C, F filters, P x Q pooled positions. The first of equal values wins, as in TensorFlow. The same
-arguments give the same bits on one kind of processor and number of threads.
+N images of H x W x C, F filters, P x Q pooled positions. The first of equal values wins, as in TensorFlow. Results are
+bit-identical for the same arguments, kind of processor and number of threads.
 """
 
 import numpy as np
@@ -158,7 +158,7 @@ def conv_pool_forward(x, kernel, bias):
 
 
 def conv_pool_kernel_gradients(x, winner, grad_y):
-    """Returns the gradients by the kernel (3, 3, C, F) and the bias (F,), given that by the pooled activations."""
+    """Returns the gradients of the kernel (3, 3, C, F) and the bias (F,), given that of the pooled activations."""
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
     grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.empty((N, F), np.float32)
@@ -172,7 +172,7 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
 
 
 def conv_pool_input_gradient(x, kernel, winner, grad_y):
-    """Returns the gradient by the input, (N, H, W, C), given that by the pooled activations."""
+    """Returns the gradient of the input, (N, H, W, C), given that of the pooled activations."""
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
     by_filter = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)

@@ -1,7 +1,7 @@
-"""Depthwise convolution k x k, stride 1, padding "same", on the CPU: forward and the gradient by the kernel.
+"""Depthwise convolution k x k, stride 1, padding "same", on the CPU: forward pass and kernel gradient.
 
 Lanes are channels (a multiple of 8), and the sums of several positions stay in registers over all taps. Images have a
-margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap needs a bounds check. The gradient by the map is the
+margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap needs a bounds check. The gradient of the map is the
 convolution with the flipped kernel.
 """
 
@@ -115,7 +115,7 @@ def _taps_gradient(padded, grad, H, W, C, c, ky, total, taps, like):
 
 @jit
 def add_kernel_gradient(padded, grad, H, W, C, taps, total):
-    """Adds the gradient by the kernel to total (k*k*C), given grad (H*W*C); taps = `TAPS[k]`."""
+    """Adds the kernel gradient to total (k*k*C), given grad (H*W*C); taps = `TAPS[k]`."""
     c, k = 0, len(taps)
     while c < C:
         if (WIDE == 16 or k < 7) and c + 2 * WIDTH <= C:
@@ -130,7 +130,7 @@ def add_kernel_gradient(padded, grad, H, W, C, taps, total):
 
 @jit_fused
 def add_kernel_gradients(x, grad, H, W, C, taps, total):
-    """Adds the gradient by the kernel of all images, as `add_kernel_gradient` does."""
+    """Adds the kernel gradients of all images, as `add_kernel_gradient` does."""
     k = len(taps)
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
     for n in range(len(x)):

@@ -5,7 +5,7 @@ se(y) = y * sigmoid(max(mean(y) W3 + b3, floor) W4 + b4),    floor = 0 or, for e
 
 The expanded activations, the widest maps of the block, never leave the cache: forward and backward process an image in
 tiles of positions, and the backward pass recomputes them. Batch normalization is an affine map of each channel, so it
-is folded into W1 and b1 and needs no pass of its own; the sums for its gradient follow from the gradients by W1 and b1.
+is folded into W1 and b1 and needs no pass of its own; the sums for its gradient follow from the gradients of W1 and b1.
 
 N images of H x W positions, C channels in, E hidden, F out, S in the squeeze; C, E and F are multiples of 8.
 """
@@ -35,7 +35,7 @@ def _activate(z, h, count, activation):
 
 @jit
 def _activate_and_chain(z, g, count, activation):
-    """Replaces z by activation(z), and g, the gradient by activation(z), by the gradient by z."""
+    """Replaces z with activation(z), and g, the gradient of activation(z), with the gradient of z."""
     if activation == RELU:
         for i in range(count):
             g[i] = g[i] if z[i] > 0 else np.float32(0)
@@ -142,7 +142,7 @@ def mlp_forward(x, u, keep, weights, out, y, means, scales, sizes, floor, residu
 
 @jit
 def _excite_gradient(mean, scale, g_scale, weights, totals, F, S, floor, g_mean):
-    """Computes g_mean (F), the gradient by mean, given that by scale; adds those by w3 to b4 to totals."""
+    """Computes g_mean (F), the gradient of mean, given that of scale; adds the gradients of w3 ... b4 to totals."""
     _, _, _, _, w3, b3, w4, b4 = weights
     _, _, _, _, g_w3, g_b3, g_w4, g_b4 = totals
     squeezed, g_squeezed, scale_again = aligned_zeros(S), aligned_zeros(S), aligned_zeros(F)
@@ -167,7 +167,7 @@ def _excite_gradient(mean, scale, g_scale, weights, totals, F, S, floor, g_mean)
 
 @jit
 def mlp_backward(u, keep, grad, y, means, scales, weights, w1_t, w2_t, q, totals, sizes, floor, activation):
-    """Computes q (N, P*C), the gradient by u with constant normalization; adds those by the weights to totals.
+    """Computes q (N, P*C), the gradient of u with constant normalization; adds the weights' gradients to totals.
 
     w1, b1 and their gradients have the normalization folded in; w1_t (E, C) and w2_t (F, E) are transposes.
     """
@@ -212,9 +212,9 @@ def mlp_backward(u, keep, grad, y, means, scales, weights, w1_t, w2_t, q, totals
 
 @jit
 def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W, C, taps, residual):
-    """Computes dx (N, H*W*C) and adds to g_weights (k*k*C), given the gradient by u, which replaces q.
+    """Computes dx (N, H*W*C) and adds to g_weights (k*k*C), given the gradient of u, which replaces q.
 
-    The gradient by u is q - shift - slope * u.
+    The gradient of u is q - shift - slope * u.
     """
     k = len(taps)
     size = (H + k - 1) * (W + k - 1) * C

@@ -13,7 +13,7 @@ from numba.extending import intrinsic, models, register_model
 
 WIDTH = 8  # floats in a vector of AVX2, and the unit in which columns are counted
 WIDE = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else WIDTH
-"""Floats in this processor's widest vector; the results are the same bits with either."""
+"""Floats in this processor's widest vector; the results are bit-identical with either."""
 
 _I32 = ir.IntType(32)
 

@@ -13,9 +13,9 @@ from lwcnn.engine.operations.base import Operation, first_difference
 
 
 class Function(NamedTuple):
-    """forward(x) -> (y, kept), which may overwrite x; backward(gradient by y, kept) -> gradient by x.
+    """forward(x) -> (y, kept), which may overwrite x; backward(gradient of y, kept) -> gradient of x.
 
-    `backward` may overwrite y and what was kept: all that read y have computed their gradients by then.
+    `backward` may overwrite y and what was kept: by then, every operation that read y has computed its gradient.
     """
 
     forward: Callable

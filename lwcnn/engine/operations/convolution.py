@@ -8,7 +8,7 @@ from lwcnn.engine.kernels.windows import Geometry, gather, scatter
 from lwcnn.engine.operations.activations import find_function, unknown_function
 from lwcnn.engine.operations.base import Operation, kernel_and_bias
 
-CACHE = 100_000  # floats that fit into a core's own cache beside a kernel and some outputs
+CACHE = 100_000  # floats that fit into a core's own cache together with a kernel and some outputs
 
 
 class Affine(Operation):
@@ -31,7 +31,7 @@ class Affine(Operation):
         return y
 
     def begin(self, grad: np.ndarray) -> np.ndarray:
-        """Returns the gradient by the sums, given that by the output; adds the gradient by the bias."""
+        """Returns the gradient of the sums, given that of the output; adds the gradient of the bias."""
         grad = self.function.backward(grad, self.kept)
         if self.g_bias is not None:
             self.g_bias += grad.sum(axis=tuple(range(grad.ndim - 1)))

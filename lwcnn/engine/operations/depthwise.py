@@ -62,7 +62,7 @@ class Windows:
         return self._sums(FORWARD, self._x, self._geometry.positions)
 
     def backward(self, grad: np.ndarray, wanted: bool = True) -> np.ndarray | None:
-        """Adds the gradient by the kernel; returns that by x, or None if it is not wanted."""
+        """Adds the gradient of the kernel; returns that of x, or None if it is not wanted."""
         grad = rows(grad)
         if self._g_kernel is not None:
             self._g_kernel += self._kernel_gradient(grad).reshape(self._g_kernel.shape)
@@ -74,7 +74,7 @@ class Windows:
         return is_same and geometry.window == (k, k) and k in TAPS and self._shape[3] % WIDTH == 0
 
     def _sums(self, kind: int, given: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Returns the sums of x or, given those by the sums, the gradients by x: maps of a size."""
+        """Returns maps of a size: the sums for x or, given the gradients of the sums, the gradients of x."""
         C, geometry = self._shape[3], self._geometry
         kernel, sums = self._kernel.reshape(-1, C), np.zeros((len(given), math.prod(size) * C), np.float32)
         if self._is_common():

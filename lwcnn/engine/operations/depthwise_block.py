@@ -18,8 +18,8 @@ POINTWISE = [name for names in DENSE.values() for name in names]  # w1, b1, ...,
 class DepthwiseBlock(Operation):
     """The layers of `lwcnn.models.blocks.depthwise_block`.
 
-    `parts` are by role: depthwise, norm, expand, project, drop or None, and optionally squeeze and excite, or
-    neighbors, the convolution of efficient channel attention.
+    `parts` maps roles to layers: depthwise, norm, expand, project, drop (may be None), and optionally squeeze and
+    excite, or neighbors, the convolution of efficient channel attention.
     """
 
     @staticmethod
@@ -78,7 +78,7 @@ class DepthwiseBlock(Operation):
         return [np.ascontiguousarray(dx[..., : self.mean.size])]
 
     def _attention(self) -> dict[str, np.ndarray]:
-        """Returns w3 to b4 where there are no dense layers: S = 0, or an identity and ECA as a matrix."""
+        """Returns w3 to b4 of blocks without dense layers: empty (S = 0), or an identity and ECA's matrix."""
         if "w3" in self.arrays:
             return {}
         F = self.filters
@@ -121,7 +121,7 @@ class DepthwiseBlock(Operation):
         return out, y, means, scales
 
     def _gradients(self, grad):
-        """Returns the gradients by x and by the weights; the latter cover this part of the batch."""
+        """Returns the gradients of x and of the weights; the latter cover this part of the batch."""
         u, mean, variance, y, means, scales = self.kept
         kernel, w1 = self.weights["kernel"], self.weights["w1"]
         weights, a, c, inverse = self._folded(mean, variance)
@@ -151,7 +151,7 @@ def _num_positions(x):
 
 
 def _whole_vectors(array):
-    """Returns an array with zeros appended to its channels, which are both axes of a matrix, up to a multiple of 8."""
+    """Returns an array with its channels (of a matrix, both axes) padded with zeros to a multiple of 8."""
     shape = [n + -n % WIDTH if axis == array.ndim - 1 or array.ndim == 2 else n for axis, n in enumerate(array.shape)]
     if shape == list(array.shape):
         return np.ascontiguousarray(array, np.float32)
@@ -168,7 +168,7 @@ def _without_ones(array):
 
 
 def _offsets(kernel):
-    """Returns the index of each weight of ECA's kernel and the diagonal where it stands in the matrix."""
+    """Returns the index of each weight of ECA's kernel and its diagonal in the matrix."""
     return [(i, (len(kernel) - 1) // 2 - i) for i in range(len(kernel))]
 
 
@@ -183,9 +183,9 @@ def _writable_rows(array):
 
 
 def _through_norm(w1, g_w1, g_b1, mean, inverse):
-    """Returns the gradients by beta and gamma, given those by the folded w1 and b1.
+    """Returns the gradients of beta and gamma, given those of the folded w1 and b1.
 
-    The gradient by beta is the sum over positions of that by v = a u + c.
+    The gradient of beta is the sum over positions of the gradient of v = a u + c.
     """
     sum_v, sum_vu = w1 @ g_b1, (w1 * g_w1).sum(axis=1)
     return sum_v, inverse * (sum_vu - mean * sum_v)

@@ -57,7 +57,7 @@ class BatchNorm(Operation):
 
 
 class NormalizedActivation(BatchNorm):
-    """Batch normalization and the activation that alone reads it, which overwrites it: one array and one copy less."""
+    """Batch normalization and its only reader, an activation, which overwrites it to save an array and a copy."""
 
     def __init__(self, layer, activation, bind):
         super().__init__(layer, bind)
@@ -136,9 +136,9 @@ def batch_norm(x, gamma, beta, epsilon, all_reduce=no_reduce):
 
 
 def batch_norm_gradients(x, gamma, mean, variance, grad, epsilon, all_reduce=no_reduce):
-    """Returns the gradients by x, gamma and beta, the last two for this part of the batch.
+    """Returns the gradients of x, gamma and beta, the last two for this part of the batch.
 
-    Arguments are those of `batch_norm`, the mean and variance that it returned, and the gradient by its output.
+    Takes the arguments of `batch_norm`, the mean and variance that it returned, and the gradient of its output.
     """
     part, grads, gamma = _by_channel(x), _by_channel(grad), gamma.astype(np.float64)
     inverse, center = 1 / np.sqrt(variance + epsilon), _narrow(mean)

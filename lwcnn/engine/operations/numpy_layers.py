@@ -1,4 +1,4 @@
-"""Layers that NumPy computes at once: elementwise ones, and those that join or move values."""
+"""Layers in plain NumPy: elementwise operations, and operations that join or move values."""
 
 from functools import reduce
 

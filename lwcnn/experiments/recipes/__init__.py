@@ -55,7 +55,7 @@ NETWORKS = {
     "paper-tuned": "paper_tuned",
     "paper": "paper",
 }
-"""The experiments whose networks have a name of their own, and are shipped where they were trained."""
+"""Experiments by the name of their network. The networks that were trained are shipped."""
 
 
 def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = "cifar10") -> Experiment:
@@ -63,7 +63,7 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
 
     Args:
         name: Name of a network or experiment (see `lwcnn list`).
-        preset: "smoke", "quick", "medium" or "full", which sets the numbers of epochs.
+        preset: "smoke", "quick", "medium" or "full", which sets the number of epochs of each phase.
         dataset: A `Dataset` or its `spec`, or the name of a public data set. The augmentation of our recipes depends on
             it: small images are shifted less, and digits are not mirrored.
 
@@ -73,10 +73,9 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     Raises:
         LwcnnError: A name is unknown; the message contains the most similar one.
 
-    Example:
-
-    >>> get_experiment("paper", "full").phases[0].trainable
-    ('head_*',)
+    Examples:
+        >>> get_experiment("paper", "full").phases[0].trainable
+        ('head_*',)
     """
     size, name = get_preset(preset), NETWORKS.get(name, name)
     require_known("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])

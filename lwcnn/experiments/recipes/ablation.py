@@ -1,7 +1,7 @@
-"""Ablation of the improved model: each part added alone to the baseline, and left out of the whole.
+"""Ablation of the improved model: each part added alone to the baseline, and removed from the full recipe.
 
 The baseline is the small network without shortcuts and squeeze-and-excitation, trained by Adam at a constant learning
-rate. The whole has all parts of the extension. Both train on flipped and cropped images.
+rate. The full recipe has all parts of the extension. Both train on flipped and cropped images.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ OPTIMIZERS = {
     "rmsprop": OptimizerConfig("rmsprop", 0.002, warmup=_WARMUP, **_AVERAGE),
     "sgd": OptimizerConfig("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=_WARMUP, **_AVERAGE),
 }
-"""Optimizers that replace AdamW in the whole, with the same warm-up, cosine decay and average."""
+"""Optimizers that replace AdamW in the full recipe, with the same warm-up, cosine decay and average."""
 
 
 def only(part: str) -> str:

@@ -18,7 +18,7 @@ from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, changed
 from lwcnn.models.configs import ResidualSEConfig, Stage
 
 FULL_EPOCHS, GRAY_EPOCHS, TAUGHT_EPOCHS = 150, 80, 120
-BATCH = 125  # divides 45,000 and 54,000 training images, so that no step has a shape of its own
+BATCH = 125  # divides 45,000 and 54,000 training images, so that all steps have one shape
 
 
 def _network(stem: int, *stages: Stage, **settings: Any) -> ResidualSEConfig:
@@ -31,7 +31,7 @@ def _train(
     """Returns a function that builds the long recipe.
 
     The strong augmentation adds an operation, or erases parts of gray images. Digits and letters, which must not be
-    mirrored, are not erased: that hides what tells them apart.
+    mirrored, are not erased: that would hide what distinguishes them.
     """
 
     def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:

@@ -107,7 +107,7 @@ CHANGES: Recipes = {
     "no_unfreezing": ("no progressive unfreezing: all layers train for the epochs of both phases", _no_unfreezing),
     "layerwise": ("layers unfrozen one at a time, starting with the last", _layerwise),
     "low_rate": (
-        "a learning rate of 1e-4 in the last phase, the remedy for a drop that a summary of the paper gives",
+        "a learning rate of 1e-4 in the last phase, which a summary of the paper suggests against drops",
         derived(_paper, {"phases.1.optimizer.learning_rate": 1e-4}),
     ),
     "head_only": ("no last phase: only the new head trains after the merge", _head_only),

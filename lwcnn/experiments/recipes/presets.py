@@ -26,7 +26,7 @@ class Preset:
     num_images: int | None = None  # maximum number of training images, drawn by class; None takes all
 
     def epochs_of_original(self, full: int, medium: int | None = None) -> int:
-        """Returns the epochs of others' recipes: `full` at the preset of this name, and `medium`, hours on a CPU."""
+        """Returns the epochs for an original recipe: `full` or `medium` (hours on a CPU) at that preset, else fewer."""
         return {"full": full, "smoke": 2, "medium": medium or self.network}.get(self.name, self.network)
 
 

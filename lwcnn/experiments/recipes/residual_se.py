@@ -55,7 +55,7 @@ def train_network(
 
 
 def distilled(student: BuildNetwork, teacher: Teacher, distillation: Distillation = DISTILLATION) -> BuildNetwork:
-    """Returns a function that builds the experiment of a student; in a smoke test, its teacher is from one, too."""
+    """Returns a function that builds a student's experiment; with the preset "smoke", the teacher's is "smoke" too."""
 
     def build(preset: Preset, images: ImageSpec) -> DistilledExperiment:
         taught_by = replace(teacher, preset="smoke") if preset.name == "smoke" else teacher

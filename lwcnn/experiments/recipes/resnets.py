@@ -1,4 +1,4 @@
-"""Networks of others: three reference ResNets with the recipes of their texts, and others with ours.
+"""Networks by others: three reference ResNets with their published recipes, and further networks with ours.
 
 Where a text states no value, a comment says whether it comes from its notebook or is ours. No text excludes batch
 normalization or biases from weight decay. Their weight decay is added to the gradient, so momentum multiplies it by
@@ -27,7 +27,7 @@ def _sgd(learning_rate: float, decay: float, warmup: float, nesterov: bool | Non
 
 
 def _warmup(preset: Preset) -> float:
-    """Returns the warm-up of originals without one: ours for `medium`, which is shorter than their training."""
+    """Returns the warm-up for recipes that have none: 0, or ours for `medium`, which trains for fewer epochs."""
     return 0.1 if preset.name == "medium" else 0.0
 
 

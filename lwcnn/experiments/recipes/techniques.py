@@ -1,4 +1,4 @@
-"""What each technique is worth: the network and recipe of `residual_se_muon`, changed by one technique.
+"""Techniques one at a time: the network and recipe of `residual_se_muon` with a single change each.
 
 All train for the preset's `network` epochs. Command:
 `lwcnn train technique_eca --dataset cifar10 --preset quick --seeds 0 1 2`.
@@ -41,7 +41,7 @@ def _techniques(group: str, prefix: str, **settings: tuple[str, dict[str, Any]])
 
 
 _TAUGHT = partial(DistilledExperiment, teacher=WREN_100K, distillation=DISTILLATION)
-_UNDECAYED = {"phases.0.optimizer.no_weight_decay": (*NO_WEIGHT_DECAY, "alpha")}  # slopes and shares
+_UNDECAYED = {"phases.0.optimizer.no_weight_decay": (*NO_WEIGHT_DECAY, "alpha")}  # slopes and mixing weights
 
 TECHNIQUES: dict[str, Technique] = {
     **_techniques(

@@ -1,4 +1,4 @@
-"""Experiments as frozen data, and how one derives from another."""
+"""Experiments as frozen data, and functions that derive one from another."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -23,17 +23,16 @@ class Experiment:
 
     Attributes:
         name: Name of the experiment.
-        question: Question that the experiment answers. It is not part of what identifies a run.
+        question: Question that the experiment answers. It is not part of a run's identity.
         phases: Phases of the final model, in order.
         validation: Fraction (below 1) or number of the training images held out for validation.
         num_images: Maximum number of training images, drawn by class, in addition to the preset's limit. If None, all
             are used.
 
-    Example:
-
-    >>> experiment = get_experiment("residual_se_muon", preset="full")
-    >>> experiment.num_epochs
-    60
+    Examples:
+        >>> experiment = get_experiment("residual_se_muon", preset="full")
+        >>> experiment.num_epochs
+        60
     """
 
     name: str = "unnamed"
@@ -133,7 +132,7 @@ def derived(build: Build, changes: Mapping[str, Any]) -> Build:
 
 
 def get(settings: Any, path: str, default: Any = None) -> Any:
-    """Returns the value at a path in an experiment or, with a default for what it lacks, in its `plain_settings`."""
+    """Returns the value at a path in an experiment, or in its `plain_settings` with a default for missing settings."""
     for name in path.split("."):
         if isinstance(settings, (tuple, list)):
             settings = settings[int(name)]
@@ -164,9 +163,9 @@ def with_settings(
 
     Args:
         experiment: Experiment to change.
-        epochs: Total number of epochs. Each phase keeps its share, but has at least one.
-        batch_size: Number of images per step; fewer are taken where the training images are few.
-        learning_rate: Peak learning rate; phases with a lower one keep their ratio to it.
+        epochs: Integer. Total number of epochs, at least one per phase. Phases keep their proportions.
+        batch_size: Integer of 1 or more. Number of images per step, reduced if there are few training images.
+        learning_rate: Positive float. Peak learning rate; phases with a lower one keep their ratio to it.
         class_weight: "balanced" weights the loss so that every class counts equally.
 
     Returns:
@@ -175,10 +174,9 @@ def with_settings(
     Raises:
         LwcnnError: A value is out of range.
 
-    Example:
-
-    >>> with_settings(get_experiment("wren"), epochs=40).name
-    'residual_se_muon-epochs40'
+    Examples:
+        >>> with_settings(get_experiment("wren"), epochs=40).name
+        'residual_se_muon-epochs40'
     """
     phases = {path: get(experiment, path) for path in experiment.phase_paths}
     if learning_rate is not None and not (isinstance(learning_rate, Real) and 0 < learning_rate < float("inf")):
@@ -199,7 +197,7 @@ def with_settings(
 
 
 def _share(epochs: int, before: list[int]) -> list[int]:
-    """Returns numbers of epochs in the proportions of those before, each at least 1, whose sum is `epochs`."""
+    """Splits `epochs` in the proportions of `before`; each part is at least 1."""
     ends = [0]
     for later, part in zip(reversed(range(len(before))), itertools.accumulate(before)):
         ends.append(min(max(round(epochs * part / sum(before)), ends[-1] + 1), epochs - later))

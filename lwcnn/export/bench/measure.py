@@ -1,4 +1,4 @@
-"""Measures latency, throughput and peak memory; the last in a process that imports only NumPy and one runtime."""
+"""Measures latency and throughput, and peak memory in a process that imports only NumPy and one runtime."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def measure_memory(runtime: str, file: Path, image_shape: tuple[int, ...]) -> di
         text=True,
     )
     if done.returncode != 0:
-        raise wrong("The measurement of memory failed", f"{runtime}, {done.stderr.strip()[-500:]}")
+        raise wrong("Check the runtime: measuring its memory failed", f"{runtime}, {done.stderr.strip()[-500:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -36,7 +36,7 @@ NUM_WARM_UP = 30  # untimed calls of one image in a round, before those that are
 MAX_SECONDS = 1.0  # limit of either
 THROUGHPUT_SECONDS = 0.1  # per batch size and round
 _TIMES = {"mean ms": "mean_ms", "p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms"}
-_KERAS_PREDICT = "keras predict"  # as published latencies: most of the time is the set-up of a loop over batches
+_KERAS_PREDICT = "keras predict"  # as in published latencies; most of the time sets up a loop over batches
 
 
 def bench_models(
@@ -52,7 +52,7 @@ def bench_models(
 
     A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array. `models` are
     .keras files, names of trained networks, or names of other experiments, which get random weights. Without data,
-    images are random, and the inputs of networks with random weights 32x32x3.
+    images are random, and networks with random weights have inputs of 32x32x3.
     """
     require_tensorflow()
     for name in set(formats) - {"keras"}:
@@ -60,7 +60,7 @@ def bench_models(
     load_before = round(os.getloadavg()[0], 2)  # of the last minute; above the number of cores, times are unreliable
     with tempfile.TemporaryDirectory() as folder:
         files = [_model_file(model, data, Path(folder)) for model in models]
-        opened = [_open(file, data) for file in files]  # a mistake is told before anything is measured
+        opened = [_open(file, data) for file in files]  # errors are reported before anything is measured
         measured = [
             _bench_model(file, model, formats, data, rounds, num_calls, Path(folder))
             for file, model in zip(files, opened, strict=True)

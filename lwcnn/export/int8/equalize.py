@@ -106,7 +106,7 @@ def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> 
 
 
 def _sensitivities(model: keras.Model, maps: dict, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the sum of squared gradients of the outputs by each channel of the maps, shape (channels,), by name."""
+    """Returns, by map, the sums of squared gradients of the outputs with respect to each channel, (channels,)."""
     tf = require_tensorflow()
     probe = keras.Model(model.inputs[0], [maps, model.outputs[0]])
     inputs = tf.constant(images.astype(np.float32))

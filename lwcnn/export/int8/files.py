@@ -18,7 +18,7 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
 
     The shift is measured on uint8 images, for one convolution after another with all previous ones corrected; after a
     ReLU, where the float32 output is positive (arXiv 1906.04721, section 4.2, with measured shifts). All activations
-    are kept, so that fewer images are used if they are large.
+    are kept, so fewer images are used if they are large.
     """
     images = images[: images_at_once(images.shape[1:], len(images))]
     numbers, exact_numbers = _convolutions(content), _convolutions(reference)

@@ -1,4 +1,4 @@
-"""Rewrites models with operations that int8 computes with few rounding steps: convolution, pooling, addition."""
+"""Rewrites models into operations with few int8 rounding steps: convolution, pooling, addition."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,7 +16,7 @@ Replacement = tuple[keras.Layer, Weights] | Callable
 
 
 def simplify(model: keras.Model) -> keras.Model:
-    """Returns an equivalent copy of a model, without shared layers, of which int8 rounds fewer results.
+    """Returns an equivalent copy of a model without shared layers that rounds fewer results in int8.
 
     Batch normalization after a linear convolution is folded into it. Any other, and each rescaling, becomes a 1x1
     depthwise convolution, which rounds once, not twice. A dense layer on a feature map (squeeze-and-excitation) or a
@@ -60,7 +60,7 @@ def _with_dense_attention(model: keras.Model) -> keras.Model:
         (column,) = (operation for operation in model.operations if operation.name == after[0])
         if column.output.shape[1:] == (1, 1, channels):
             kernel, *bias = layer.get_weights()
-            impulses = np.eye(channels, dtype=np.float32)[..., np.newaxis]  # the answer to each is a row of the matrix
+            impulses = np.eye(channels, dtype=np.float32)[..., np.newaxis]  # the response to each is a matrix row
             settings = {"data_format": "channels_last", "dilation_rate": layer.dilation_rate}
             matrix = keras.ops.conv(impulses, kernel, padding="same", **settings)
             dense = layers.Dense(channels, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
@@ -78,7 +78,7 @@ def split_hard_swish(model: keras.Model) -> keras.Model:
     """Returns an equivalent copy in which hard swish, x * relu6(x + 3) / 6, is an addition and a multiplication.
 
     The factor 1/6 is folded into the convolutions that follow; before other layers, hard swish is kept. LiteRT's CPU
-    delegate, XNNPACK, does not support HARD_SWISH in int8, so that it splits the graph at each one.
+    delegate, XNNPACK, does not support HARD_SWISH in int8, so it splits the graph at each one.
     """
     followers, outputs = _followers(model), {source(tensor).name for tensor in model.outputs}
     convolutions = {layer.name: layer for layer in model.layers if is_convolution(layer)}

@@ -1,4 +1,4 @@
-"""Networks of `keras.applications` for comparison, with random weights and, if asked, strides for small images."""
+"""Networks of `keras.applications` for comparison, with random weights and optional strides for small images."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,7 @@
 """The networks of the CIFAR-10 reproduction and of its extension, as their notebooks' output shows them.
 
-Both return logits, where the originals return probabilities. Initializers and momentum are Keras's defaults, as there.
+Both return logits, where the originals return probabilities. Initializers and momentum are Keras's defaults, as in the
+originals.
 
 Source: github.com/Shazer-Nadeem/lightweight-cnn-cifar10 and .../Improved-lightweight-cnn-cifar10.
 """

@@ -58,7 +58,7 @@ def residual_block(
 ) -> keras.KerasTensor:
     """Applies convolutions with batch norm and squeeze-and-excitation, adds the shortcut, and activates.
 
-    `convolutions` has (filters, kernel size, strides) of each. Where the shape changes, the shortcut is a 1x1
+    `convolutions` lists (filters, kernel size, strides). Where the shape changes, the shortcut is a 1x1
     convolution with batch norm. `dropout` drops whole channels before the addition. Source: He et al. 2016.
     """
     conv = partial(conv_norm, use_bias=use_bias, initializer=initializer, momentum=momentum)

@@ -8,10 +8,10 @@ import pandas as pd
 _FOLDER = Path(__file__).parent
 
 CLAIMS: list[dict] = tomllib.loads((_FOLDER / "claims.toml").read_text("utf-8"))["claim"]
-"""The claims of the systems, with what their code comes to and the names of the values that test them."""
+"""The claims of the systems, with what their own code gives, and the names of the values that test the claims."""
 
 SINGLE_GAIN = "gain of "
-"""Begins the claims about single parts, which have a table of their own."""
+"""Prefix of the claims about single parts, which have a separate table."""
 
 CLAIMED_GAINS: dict[str, str] = {
     claim["what"].removeprefix(SINGLE_GAIN): claim["claimed"].removesuffix(" points")
@@ -23,13 +23,13 @@ CLAIMED_GAINS: dict[str, str] = {
 GOALS = list(pd.read_csv(_FOLDER / "goals.csv").itertuples(index=False, name="Goal"))
 """Goals for an experiment's mean test accuracy, in percent, set by the plan of the work.
 
-`beat` is the accuracy to beat, `least` that asked of it, and `aim` that aimed at, nan where none was set.
+`beat` is the accuracy to beat, `least` the required accuracy, and `aim` the target; nan if none was set.
 """
 
 REFERENCES = list(pd.read_csv(_FOLDER / "references.csv", dtype=str, keep_default_na=False).itertuples(index=False))
 """Others' networks, and the experiments that train them as claimed or at their best.
 
-`epochs` are those of our training where it is shorter.
+`epochs` is the number of epochs of our training if it is shorter.
 """
 
 PUBLISHED = pd.read_csv(_FOLDER / "literature.csv")

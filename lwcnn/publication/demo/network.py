@@ -1,4 +1,4 @@
-"""A network as the page shows it: class probabilities, heat map, and the answers and costs of its exported files."""
+"""A network as the page shows it: class probabilities, heatmap, and the answers and costs of its exported files."""
 
 import contextlib
 import hashlib
@@ -46,11 +46,11 @@ class Network:
         return {precision: LitertModel(content) for precision, content in self.files.items()}
 
     def read(self, source) -> np.ndarray:
-        """Returns an image, a path or one of Pillow's, as the network takes it, uint8 of shape (1, h, w, c)."""
+        """Reads an image, a path or a Pillow image, as uint8 of the network's input shape, (1, h, w, c)."""
         try:
             return read_image(source, input_shape(self.model))[np.newaxis]
         except Exception as error:  # a broken file can raise anything
-            raise LwcnnError("This can't be read as an image: give a PNG, JPEG or WebP file.") from error
+            raise LwcnnError("This cannot be read as an image: give a PNG, JPEG or WebP file.") from error
 
     def probabilities(self, image: np.ndarray) -> dict[str, float]:
         """Returns the probability of each class, calibrated where the temperature is known."""
@@ -75,7 +75,7 @@ class Network:
 
 
 def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
-    """Loads a network, by name or path, and its LiteRT files, which are made when it is first opened.
+    """Loads a network, by name or path, and its LiteRT files, which are converted when it is first opened.
 
     The examples are images like those that it was trained on; int8 is calibrated on them.
     """
@@ -85,7 +85,7 @@ def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
         raise wrong("Give a model file that names its classes, as lwcnn writes them", path)
     images, _, unreadable = read_images(examples, input_shape(model))
     for index, why in unreadable.items():
-        raise wrong(f"Move it out of the folder of examples: it can't be read ({why})", f"{examples[index]}")
+        raise wrong(f"Move it out of the folder of examples: it cannot be read ({why})", f"{examples[index]}")
     title = f"{display_name(description.experiment)}, {model.count_params():,} parameters"
     return Network(title, model, description.class_names, description.temperature, litert_files(path, model, images))
 

@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).with_name("examples")
 
 HOST = "127.0.0.1"
 NUM_CLASSES_SHOWN = 5
-SIDE = 256  # of a heat map, in pixels
+SIDE = 256  # of a heatmap, in pixels
 _COSTS = ["file", "class", "bytes", "ms"]
 _INTRODUCTION = (
     "# Lightweight CNNs\n"
@@ -54,7 +54,7 @@ def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
             with gradio.Column():
                 with gradio.Tab("Photo"):
                     photo = gradio.Image(sources=["upload", "webcam", "clipboard"], label="Image", height=SIDE)
-                    # Read by us: of a broken file Gradio shows an internal error.
+                    # We read the file, because Gradio shows an internal error for a broken one.
                     photo.preprocess = lambda upload: upload and Path(upload.path)
                     gradio.Examples(
                         [[str(example)] for example in examples], photo, label="Examples", examples_per_page=12
@@ -76,7 +76,7 @@ def serve(page: Any, port: int) -> str:
         quiet = {"footer_links": [], "share": False, "ssr_mode": False, "quiet": True, "prevent_thread_lock": True}
         _, address, _ = page.launch(server_name=HOST, server_port=port, theme=local_fonts, **quiet)
     except (OSError, OverflowError) as error:
-        raise wrong("Choose another port with --port", f"{port}, which can't be used") from error
+        raise wrong("Choose another port with --port", f"{port}, which cannot be used") from error
     return address
 
 

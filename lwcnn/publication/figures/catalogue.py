@@ -26,7 +26,7 @@ _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
 FIGURES = {function.__name__: function for function in _FUNCTIONS}
 
 ONLY_CIFAR10 = ("method", "frontier", "techniques", "robustness", "architecture_wren")
-"""Figures that belong to one data set; of another they are drawn only if they are named."""
+"""Figures for CIFAR-10; for other data sets, they are drawn only if they are named."""
 
 PRINTED = ("method", "frontier", "parts", "techniques", "costs", "reliability", "right_and_wrong")
 """Figures of CIFAR-10 that the report prints: they are written as PDF too."""
@@ -43,10 +43,10 @@ def draw_figures(
 ) -> Iterator[tuple[str, list[Path], str]]:
     """Draws figures into `<output>/<dataset>/<name>.png`.
 
-    Without names, all figures are drawn, and without data sets those of every data set with a released model. A data
-    set is the name of one among the results, or the folder or file that it was read from. Yields each figure's data set
-    and name, its files, and why it has none: without its input it is skipped, and older files stay. Figures that fail
-    are an error after the others are drawn.
+    By default, all figures are drawn, for every data set with a released model. `datasets` are names among the results,
+    or the folders or files that the images were read from. Yields each figure's data set and name, its files, and the
+    reason if it has none: a figure without its input is skipped, and older files stay. Figures that fail raise an error
+    after the others are drawn.
     """
     for name in names:
         require_known("figure", name, FIGURES)

@@ -1,4 +1,4 @@
-"""Training curves, the accuracy of the folds of a K-fold cross-validation, and that on corrupted images."""
+"""Figures of training curves, of K-fold cross-validation, and of accuracy on corrupted images."""
 
 import itertools
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _PHASE_NAMES = {"dual": "stage 1: both branches", "head": "stage 2: head", "all"
 
 @styled(6.5, 3.2)
 def plot_training_curves(phases: Sequence[dict], quantity: str = "accuracy", title: str = "", *, ax: Axes):
-    """Draws accuracy or loss by epoch, phase after phase of a result's `history`; in stage 1 of each branch.
+    """Draws accuracy or loss by epoch, phase after phase of a result's `history`; in stage 1, for each branch.
 
     Training values (dashed) are means over an epoch, with dropout, augmentation and changing weights. Validation
     values (solid) are of un-augmented images after the epoch; results of earlier versions hold no validation loss.
@@ -90,7 +90,7 @@ def training_curves(inputs: Inputs) -> Figure:
         rate.plot(range(1, len(rates) + 1), rates, color=BLACK)
         rate.set(xlabel="epoch", ylabel="learning rate", yscale="log", ylim=(min(rates) / 4, 4 * max(rates)))
         rate.yaxis.set_minor_formatter(NullFormatter())
-        if legend := loss.get_legend():  # it is that of the accuracy
+        if legend := loss.get_legend():  # the same as the accuracy's
             legend.remove()
         accuracy.set_xlabel("")
         loss.set_xlabel("")

@@ -84,7 +84,7 @@ def describe_layers(model: keras.Model) -> list[Box]:
 
 
 def collapse_blocks(boxes: Sequence[Box]) -> list[Box]:
-    """Returns a chain of boxes with each residual block as one, and equal ones in a row as one with their count."""
+    """Returns a chain of boxes: each residual block is one box, and equal consecutive boxes are one with a count."""
     blocks: list[Box] = []
     for name, boxes_of_name in groupby(boxes, lambda box: m[0] if (m := BLOCK.match(box.name)) else box.name):
         group = list(boxes_of_name)
@@ -106,7 +106,7 @@ def boxes_of_block(boxes: Sequence[Box], block: str) -> list[Box]:
 
 @styled(3.25, lambda boxes, *_, **__: 0.6 + PITCH * len(boxes))
 def plot_architecture(boxes: Sequence[Box], title: str = "", *, ax: Axes):
-    """Draws boxes, such as those of `describe_layers`, from top to bottom, with arrows from what each reads."""
+    """Draws boxes, such as those of `describe_layers`, from top to bottom, with arrows from their inputs."""
     rows = {box.name: row for row, box in enumerate(boxes)}
     for row, box in enumerate(boxes):
         size = " × ".join(map(str, box.shape))
@@ -231,5 +231,5 @@ def _arrow(ax: Axes, x: float, row: int, to_x: float, to_row: int) -> None:
 def method(inputs: Inputs) -> Figure:
     """The paper's method: dual model, merge and progressive unfreezing."""
     if (shape := INPUT_SHAPES.get(inputs.dataset)) is None:
-        raise MissingInput(f"it shows a data set with a name. Received: {inputs.dataset!r}")
+        raise MissingInput(f"it needs a public data set. Received: {inputs.dataset!r}")
     return plot_method(shape, len(inputs.class_names), f"The paper's method, for {' × '.join(map(str, shape))} images")

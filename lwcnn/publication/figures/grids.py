@@ -1,4 +1,4 @@
-"""Images side by side, with captions, and with heat maps over them."""
+"""Images side by side, with captions, and with heatmaps over them."""
 
 from collections.abc import Sequence
 
@@ -53,9 +53,9 @@ def plot_image_grid(
 
 
 def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
-    """Returns images under heat maps (n, h, w) of 0 to 1, uint8 (n, h, w, 3): gray where nothing, yellow where most."""
+    """Returns images under heatmaps (n, h, w), 0 to 1, as uint8 (n, h, w, 3): gray at 0, yellow at 1."""
     if images.shape[:3] != heatmaps.shape:
-        raise wrong("Give a heat map per image", f"{images.shape} and {heatmaps.shape}")
+        raise wrong("Give a heatmap per image", f"{images.shape} and {heatmaps.shape}")
     gray = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1) / 255
     heat = colormaps["inferno"](heatmaps)[..., :3]
     return np.rint(255 * ((1 - HEAT_OPACITY) * gray + HEAT_OPACITY * heat)).astype(np.uint8)
@@ -87,14 +87,14 @@ def right_and_wrong(inputs: Inputs) -> Figure:
 
 
 def gradcam(inputs: Inputs) -> Figure:
-    """Heat maps of the best network for the class it predicts: of each class one image that is right and one wrong."""
+    """Heatmaps of the best network for the predicted class: a right and a wrong image of each class."""
     released, pixels = inputs.best.released, inputs.test_images
     predicted = released.logits.argmax(axis=1)
     model, names = inputs.model(inputs.best.experiment), inputs.class_names
     labels = range(0, len(names), max(1, len(names) // NUM_CLASSES_WITH_HEAT))[:NUM_CLASSES_WITH_HEAT]
     margins = released.logits.max(axis=1) - released.logits.mean(axis=1)
     layers, images, captions = default_layers(model), [], []
-    branches = ["heat map"] if len(layers) == 1 else [f"branch {i + 1}" for i in range(len(layers))]
+    branches = ["heatmap"] if len(layers) == 1 else [f"branch {i + 1}" for i in range(len(layers))]
     for label in labels:
         for verdict in ("right", "wrong"):
             where = np.flatnonzero((released.labels == label) & ((predicted == label) == (verdict == "right")))

@@ -19,9 +19,9 @@ from lwcnn.system.safe_text import plot_text
 
 
 class Inputs:
-    """The evidence on one data set, of all presets or of one, and what belongs to it.
+    """The evidence on one data set, for all presets or one, with its released models and pixels.
 
-    `source` is the folder or file of images of one's own.
+    `source` is the folder or file of the user's own images.
     """
 
     def __init__(self, dataset: str, folders: Folders, preset: str | None = None, source: str | None = None):
@@ -35,12 +35,13 @@ class Inputs:
 
     @cached_property
     def networks(self) -> list[Network]:
-        """Every experiment with every preset that it was run with, without parts and trainings on few images."""
+        """Every experiment with every preset that it was run with, except parts and runs on few images."""
         runs = self.evidence.runs
         few = runs["config"].map(lambda config: bool(config.get("num_images")))
         shown = runs[(runs["dataset"] == self.dataset) & ~runs["experiment"].map(is_part) & ~few]
         if shown.empty:
-            raise MissingInput(f"there are no results of it. Received: {self.dataset!r} in {self.folders.results}")
+            found = f"{self.dataset!r} in {self.folders.results}"
+            raise MissingInput(f"there are no results on this data set. Received: {found}")
         return [self.network(*names) for names in shown[["experiment", "preset"]].drop_duplicates().to_numpy()]
 
     @property
@@ -84,7 +85,7 @@ class Inputs:
             size = read_input_shape(model) if model.exists() else None
             data = load_dataset(self.source, self.folders.data, size=size)
         elif self.dataset not in DATASET_NAMES:
-            raise MissingInput(f"give the folder or file of the images by --dataset. Received: {self.dataset!r}")
+            raise MissingInput(f"give the folder or file of the images with --dataset. Received: {self.dataset!r}")
         elif find_dataset(self.dataset, self.folders.data) is None:
             raise MissingInput(f"the data set's images are missing (LWCNN_DATA_DIR). Received: {self.dataset!r}")
         else:

@@ -29,9 +29,9 @@ MAX_CLASSES = 50
 TICKS = (20, 40, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 98.5, 99, 99.2, 99.4, 99.6, 99.8)  # percent
 MAX_TICKS = 24
 MANY = 20
-"""Times the median gain from which the largest needs a logarithmic scale."""
+"""Ratio of the largest to the median gain above which the scale is logarithmic."""
 LEAST_LOGARITHMIC = 0.9
-"""Highest accuracy from which the scale of the error is logarithmic."""
+"""The error's scale is logarithmic if the highest accuracy is above this."""
 
 Estimates = Mapping[str, Estimate]
 """Estimates by name of the row; the topmost row is the first."""

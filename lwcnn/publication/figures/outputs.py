@@ -88,9 +88,9 @@ def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *,
 
 
 def embed_features(features: np.ndarray) -> np.ndarray:
-    """Computes the t-SNE (n, 2) of features (n, d), each divided by its deviation, so that none outweighs the others.
+    """Computes the t-SNE (n, 2) of features (n, d), each divided by its standard deviation.
 
-    It is the same on one machine for any number of threads. The compiled code would crash on equal points.
+    The result is the same on one machine for any number of threads. Equal points would crash the compiled code.
     """
     features = np.asarray(features, dtype=np.float64)
     if features.ndim != 2 or not np.isfinite(features).all():
@@ -100,13 +100,13 @@ def embed_features(features: np.ndarray) -> np.ndarray:
     deviations = features.std(axis=0)
     scaled = features / np.where(deviations > 0, deviations, 1)
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-    with threadpool_limits(1):  # sums in another order would lead elsewhere
+    with threadpool_limits(1):  # sums in another order would change the result
         return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(scaled)
 
 
 @styled(4.2, 3.9)
 def plot_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence[str], title: str = "", *, ax: Axes):
-    """Draws points of shape (n, 2) by class, with each class's name where most of it lies."""
+    """Draws points of shape (n, 2) by class, with each class's name at the median of its points."""
     present = np.unique(labels)
     colors = {label: COLORS[label % len(COLORS)] for label in present}
     markers = {label: MARKERS[label % len(MARKERS)] for label in present}

@@ -31,7 +31,7 @@ STYLE = Path(__file__).with_name("lwcnn.mplstyle")
 
 
 def styled(width: float, height: float | Callable) -> Callable:
-    """Decorates a drawing function to draw in our style, on a new axis where none is given, and to return the figure.
+    """Decorates a drawing function to draw in our style, on a new axis if none is given, and to return the figure.
 
     Width and height of a new figure are in inches; the height can be a function of the drawing's arguments.
     """
@@ -81,7 +81,7 @@ def save_figure(figure: Figure, stem: Path, with_pdf: bool) -> list[Path]:
 
 
 def to_png(figure: Figure, dpi: int = DPI) -> bytes:
-    """Returns a figure as a PNG with a palette of 256 colors, less than half as large as with all of them."""
+    """Returns a figure as a PNG with a palette of 256 colors, which takes less than half the bytes of full color."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context(fname=STYLE):
         figure.savefig(drawn, format="png", dpi=dpi)

@@ -65,8 +65,8 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
 def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """Draws a panel per cost, each network with its name, and bars for intervals and spreads.
 
-    The points are those of `plot_tradeoff` by label of the cost, with its lowest and highest value, `cost_low` and
-    `cost_high`. No front is drawn: where spreads overlap, the data give no order.
+    `panels` maps the label of a cost to points as in `plot_tradeoff`, with `cost_low` and `cost_high`, the ends of its
+    spread. No front is drawn: if spreads overlap, the data give no order.
     """
     rows = -(-len(panels) // 2)
     figure, axes = new_panels(6.8, 0.6 + 3.0 * rows, 2, rows, sharey=True)
@@ -90,7 +90,7 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
 
 
 def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
-    """Returns the points, by cost, that are more accurate than all that cost at most as much."""
+    """Returns the points, sorted by cost, that are more accurate than all points of equal or lower cost."""
     ordered = points.sort_values(["cost", "accuracy"], ascending=[True, False])
     return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=0)]
 
@@ -98,7 +98,7 @@ def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
 def _label(ax: Axes, points: pd.DataFrame, bold: str = MOST_ACCURATE) -> None:
     """Writes names beside their points, with thin lines to distant ones.
 
-    Names are placed one after the other. Of several orders, the one is taken in which lines cross least.
+    Names are placed one after the other. Several orders are tried; the one with the fewest crossings is kept.
     """
     figure = cast(Figure, ax.figure)
     figure.draw_without_rendering()  # places are in pixels: the layout has to be known

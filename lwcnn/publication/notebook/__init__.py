@@ -1,1 +1,1 @@
-"""What the notebook's cells call, and the form in which the notebook is committed."""
+"""The session that the notebook's cells use, and the script that strips the notebook before a commit."""

@@ -29,7 +29,7 @@ from lwcnn.training.progress import Progress
 OWN_FOLDERS = Folders()  # runs/, where what is trained here goes
 
 OWN_PLOTS = Path("runs/visualizations")
-PUBLISHED_DATASET = "cifar10"  # whose committed results stand for those of data without any
+PUBLISHED_DATASET = "cifar10"  # its committed results are shown for data without any
 DPI = 110  # of pictures in the notebook
 PUBLISHED_FIGURES = ("ablation", "folds", "parts")
 
@@ -55,7 +55,7 @@ class Session:
         return self.folders == OWN_FOLDERS
 
     def _repr_markdown_(self) -> str:
-        """The data set and runs of the session, shown where it is a cell's last value."""
+        """The data set and runs of the session, shown if it is a cell's last value."""
         data = self.data
         trained = "`paper` and Wren" if self.trains_all else "`paper`"
         seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
@@ -68,12 +68,12 @@ class Session:
 
     @property
     def inputs(self) -> Inputs:
-        """What figures are made from, as it is now: of `OWN_FOLDERS`, the runs with the preset of the session."""
+        """The current inputs of figures; from `OWN_FOLDERS`, only the runs with the session's preset."""
         return Inputs(self.data.name, self.folders, self.preset if self.trains_all else None)
 
     @property
     def published(self) -> Inputs:
-        """The committed results: on this data set, else on CIFAR-10; those made here where there are none."""
+        """The committed results on this data set or else on CIFAR-10; the session's results if there are none."""
         committed = committed_folders()
         return Inputs(PUBLISHED_DATASET, committed) if self.trains_all and committed else self.inputs
 
@@ -103,9 +103,9 @@ class Session:
         return replace(few, class_names=data.class_names[:num_classes])
 
     def show(self, name: str, figure: Figure | None = None, alt: str = "") -> None:
-        """Shows a figure and writes its files, or says what it lacks; without a figure, it is that of the catalogue.
+        """Shows a figure and writes its files, or says what it lacks; by default, draws it from the catalog.
 
-        What compares many experiments is drawn from the published results.
+        Figures that compare many experiments are drawn from the published results.
         """
         if figure is None:
             try:
@@ -134,26 +134,25 @@ def open_session(
     """Opens a session: loads the data set and finds the committed results for it.
 
     Args:
-        dataset: Name of a data set, or path of an .npz file. If "cifar10" is not available, scikit-learn's digits
-            and the preset `quick` are used, and a notice says so.
+        dataset: Name of a data set, or path of a folder or an .npz file. If "cifar10" is not available,
+            scikit-learn's digits and the preset `quick` are used, and a notice says so.
         preset: Preset of the runs of this session: `paper`, and Wren if there are no committed results for the data.
-        seeds: Seeds of these runs.
+        seeds: One or more integers from 0. Seeds of these runs.
         plots: Folder for the figure files; "visualizations" replaces the committed ones.
 
     Returns:
         A session, which trains networks, finds results and shows figures.
 
     Raises:
-        LwcnnError: A name is unknown, the data can't be read, or there are no seeds.
+        LwcnnError: A name is unknown, the data cannot be read, or a seed is invalid or missing.
 
-    Example:
-
-    >>> session = open_session("mnist", preset="smoke")  # doctest: +SKIP
+    Examples:
+        >>> session = open_session("mnist", preset="smoke")  # doctest: +SKIP
     """
     get_preset(preset)  # a wrong name before the data is read
     seeds = tuple(seeds)
     if not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
-        raise wrong("Give seeds as one integer from 0 or more of them", list(seeds))
+        raise wrong("Give one or more seeds, as integers of 0 or more", list(seeds))
     data, notice = choose_dataset() if dataset == "cifar10" else (load_dataset(dataset), None)
     folders = committed_folders()
     if folders is None or data.checksum not in set(load_results(folders.results)["data_checksum"]):

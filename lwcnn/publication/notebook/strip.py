@@ -1,4 +1,4 @@
-"""Brings the executed notebook into the form in which it is committed: small outputs, no logs and no paths.
+"""Strips the executed notebook before a commit: small outputs, no logs and no paths.
 
 python -m lwcnn.publication.notebook.strip runs/lightweight_cnn_cifar10.ipynb lightweight_cnn_cifar10.ipynb
 python -m lwcnn.publication.notebook.strip --check lightweight_cnn_cifar10.ipynb
@@ -22,10 +22,10 @@ _PLACE = re.compile(r"(?<![\w.:/])(?:~|/(?:home|root|tmp|var|usr|opt|work|mnt|Us
 
 
 def strip(text: str) -> str:
-    """Returns a notebook's file without what differs from run to run.
+    """Returns the text of a notebook file without the parts that differ from run to run.
 
-    Logs with their times, metadata of the execution, injected parameters, and the plain texts of what is shown as a
-    figure or a table go; figures, tables and values stay.
+    Removes logs with their times, execution metadata, injected parameters, and the plain text of figures and tables;
+    keeps figures, tables and values.
     """
     notebook = nbformat.reads(text, as_version=4)
     notebook.metadata = nbformat.from_dict(_METADATA)
@@ -57,7 +57,7 @@ def _require_no_place(cell: str, output) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the stripped notebook, or with --check only says whether it is one. Returns the exit code."""
+    """Writes the stripped notebook, or with --check only checks that it is stripped. Returns the exit code."""
     source, *target = map(Path, [argument for argument in arguments if argument != "--check"])
     text = source.read_text(encoding="utf-8")
     try:

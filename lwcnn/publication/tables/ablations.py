@@ -27,7 +27,7 @@ SHORT = {
     "adam": "Adam",
     "sgd": "SGD",
 }
-"""Parts, and optimizers in AdamW's place; their full names would leave no room for the figures."""
+"""Short names of parts, and of optimizers in AdamW's place; full names would leave no room for the numbers."""
 
 
 def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist")) -> Table:
@@ -49,7 +49,7 @@ def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist")) -
 
 
 def parts(evidence: Evidence, dataset: str = "cifar10") -> Table:
-    """Each part of the improved network, alone on the baseline and left out of the whole; then other optimizers."""
+    """Each part of the improved network, added to the baseline and removed from the full recipe; other optimizers."""
 
     def network(name: str) -> Network:
         return evidence.network(dataset, name, ABLATION_PRESET)
@@ -115,7 +115,7 @@ def techniques(evidence: Evidence) -> Table:
 
 
 def _on_validation(network: Network) -> str:
-    """Returns the points of validation accuracy over the recipe with the same seeds."""
+    """Returns the gain in validation accuracy over the recipe with the same seeds, in points."""
     recipe = network.evidence.network(network.dataset, TECHNIQUE_BASE, network.preset)
     gains = network.runs.set_index("seed")["val_accuracy"] - recipe.runs.set_index("seed")["val_accuracy"]
     if gains.isna().all():

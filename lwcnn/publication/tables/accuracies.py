@@ -61,7 +61,7 @@ def family(evidence: Evidence) -> Table:
 
 
 def folds(evidence: Evidence) -> Table:
-    """A row per K-fold assessment."""
+    """A row per K-fold cross-validation."""
     kinds = {True: "model never reset, as published", False: "from scratch"}
     columns: Columns = {
         "data": lambda folds: folds["dataset"].iloc[0],

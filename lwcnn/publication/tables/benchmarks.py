@@ -54,7 +54,7 @@ COLUMNS: dict[str, Columns] = {
         "parameters": "{params:,}",
         "MACs": "{macs:,}",
     },
-    # Larger images and more classes: short trainings of the paper's network and of one of ours.
+    # Larger images and more classes: short runs of the paper's network and of one of ours.
     "scalability": {
         "network": lambda row: named(row["experiment"]),
         "data": "{dataset}",

@@ -1,4 +1,4 @@
-"""How well networks are calibrated, before and after temperature scaling."""
+"""Tables of calibration, before and after temperature scaling."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ CALIBRATED = sorted(dict.fromkeys((*_PAPER, *SHIPPED)), key=lambda pair: DATASET
 class Calibrated(NamedTuple):
     """Calibration of a network on test images, before and after temperature scaling of the same seeds.
 
-    Temperatures were fitted on validation images, one per seed, or each half of the test images has that of the other.
+    Temperatures were fitted on validation images, one per seed, or for each half of the test images on the other.
     """
 
     ece: float

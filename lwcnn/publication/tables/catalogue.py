@@ -38,7 +38,7 @@ def make_table(name: str, evidence: Evidence) -> Table:
 
 
 def all_tables(folder: StrPath) -> str:
-    """The tables of a results folder that need nothing but runs, without those to which the runs say nothing."""
+    """The tables of a results folder that need only runs, except tables whose results are all missing."""
     evidence = Evidence(folder)
     if evidence.runs.empty and evidence.folds.empty:
         raise wrong("There are no results; `lwcnn train` writes into runs/results by default", f"--results {folder}")
@@ -57,7 +57,7 @@ def fill(text: str, evidence: Evidence) -> str:
 
 
 def write_tables(paths: Sequence[Path], folder: StrPath) -> None:
-    """Updates the tables between the marks of Markdown files; `folder` is that of the results."""
+    """Updates the tables between the marks of Markdown files; `folder` is the results folder."""
     evidence, old = Evidence(folder), {path: read_text(path) for path in paths}
     if not any(map(_MARKED.search, old.values())):
         marks = "<!-- accuracies --> and <!-- end of accuracies -->"

@@ -68,7 +68,7 @@ def headline(evidence: Evidence) -> Table:
 
 
 def efficiency(evidence: Evidence) -> Table:
-    """Parameters, multiply-accumulates, int8 file and latency of the networks that one would deploy."""
+    """Parameters, multiply-accumulates, int8 file and latency of the networks for deployment."""
     columns: Columns = {
         "MACs, M": lambda one: f"{count_macs(one.untrained) / 1e6:.2f}",
         "int8, bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
@@ -145,13 +145,13 @@ def published(evidence: Evidence) -> Table:
 
 
 def _latency(runtime: str, digits: int = 3) -> Callable[[Network], str]:
-    """Returns a column of the median of the milliseconds and, in parentheses, the 90th percentile."""
+    """Returns a column of median latency in ms, with the 90th percentile in parentheses."""
     shown = f"{{p50_ms:.{digits}f}} ({{p90_ms:.{digits}f}})"
     return lambda one: shown.format(**one.latency(runtime))
 
 
 def _minutes(one: Network) -> str:
-    """Returns minutes of training with the device, unless it is a CPU, whose name tells its cores."""
+    """Returns the training minutes, and the device unless it is a CPU, whose name ends in "cores"."""
     device = one.runs["device"].iloc[0]
     shown = "" if device.endswith("cores") else f" ({device.removeprefix('NVIDIA ')})"
     return f"{one.runs['train_seconds'].mean() / 60:.0f}{shown}"

@@ -63,7 +63,7 @@ class Table:
 
 
 Columns = dict[str, str | Callable[[Any], Cell]]
-"""By title, a function of a row, or a template that its values fill, without a "%" at its end."""
+"""Columns by title: a function of a row, or a template filled with its values, whose final "%" is removed."""
 
 
 def table_of(columns: Columns, *groups: Iterable, kinds: str = "") -> Table:
