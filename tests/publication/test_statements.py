@@ -730,14 +730,16 @@ def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_
     runs = runs[runs["preset"] == "quick"]
     seeds = runs["experiment"].value_counts()
     three = {f"technique_{name}" for name in ("branches", "distilled", "prelu", "resolution")}
-    assert set(seeds[seeds == 3].index) == three and (seeds == 2).sum() == 14 and seeds.max() == 3
+    assert set(seeds[seeds == 3].index) == three and (seeds == 2).sum() == 32 and seeds.max() == 3
+    one = {"feature_noise", "lookahead", "schedule_free", "one_cycle", "cbam", "hybrid_pooling"}  # trained by Keras
+    assert set(seeds[seeds == 1].index) == {f"technique_{name}" for name in one}
     base = evidence.runs[(evidence.runs["experiment"] == "residual_se_muon") & (evidence.runs["preset"] == "quick")]
     base = base[base["dataset"] == "cifar10"].set_index("seed")
     accuracies = base["test_accuracy"]
     assert (100 * accuracies).round(2).tolist() == [86.33, 87.06, 86.41]
     assert round(100 * (accuracies.max() - accuracies.min()), 1) == 0.7
     assert round(100 * np.ptp(base["val_accuracy"]), 1) == 1.3
-    assert accuracies.idxmin() == 0, "the techniques are compared with the recipe's lowest seed"
+    assert (accuracies.idxmin(), accuracies.idxmax()) == (0, 1)
     names, each = runs["experiment"].str.removeprefix("technique_"), {}
     for column in ("test_accuracy", "val_accuracy"):
         each[column] = (100 * (runs[column] - runs["seed"].map(base[column]))).groupby([names, runs["seed"]]).first()
@@ -754,7 +756,7 @@ def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_
     assert each["test_accuracy"]["resolution"].round(1).tolist() == [1.1, 0.4, 1.7]
     assert [round(on_validation.pop(name), 1) for name in ("resolution", "distilled")] == [0.6, 0.9]
     assert on_validation["feature_noise"] < 0 and on_validation.max() < 0.1, "no other gains on validation images"
-    assert list(on_validation[on_validation >= 0].index) == ["branches", "no_ema"]
+    assert list(on_validation[on_validation > 1e-9].index) == ["branches"] and abs(on_validation["no_ema"]) < 0.005
     control = evidence.network("cifar10", "residual_se_stem_adamw", "quick").minus("residual_se_muon")
     assert (round(100 * control.mean, 1), len(control.p_values)) == (-0.6, 3)
     estimates = {
@@ -766,20 +768,22 @@ def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_
     assert get_experiment("technique_resolution").network == get_experiment("wren_30k").network
     assert points[["cutmix", "auto_augment", "trivial_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
     assert points[["one_cycle", "schedule_free"]].round(1).tolist() == [-2.2, -1.7]
-    none = ["mixup", "rand_augment", "erasing", "sharpness", "blur", "smoothing", "no_ema"]
-    assert points[none].abs().max() < 0.4, "no difference"
-    assert points[["adamw", "nadam", "sgd", "glu"]].round(1).tolist() == [-0.7, -0.6, -1.9, -0.8]
+    less = ["mixup", "rand_augment", "erasing", "smoothing", "dropout", "weight_decay"]
+    assert points[less].round(1).between(-0.5, -0.3).all() and each["test_accuracy"].unstack()[0][less].min() > -0.15
+    none = ["color_jitter", "sharpness", "blur", "batch_64", "no_ema"]
+    assert points[none].abs().max() < 0.3, "no difference"
+    assert points[["adamw", "nadam", "sgd", "glu"]].round(1).tolist() == [-0.7, -0.6, -2.1, -0.8]
     two = {"adamw": -0.7, "nadam": -0.6, "snapshots": -0.9, "stochastic_depth": -1.1, "cutout": -0.5}
-    two |= {"warm_restarts": -0.6, "auto_augment": -1.3}
+    two |= {"warm_restarts": -0.6, "auto_augment": -1.3, "constant_rate": -1.3, "step_decay": -1.2, "sgd": -2.1}
     assert points[list(two)].round(1).to_dict() == two
     assert max(estimates[f"technique_{name}"].high for name in two) < 0 and set(two) < set(second.index)
     assert estimates["technique_warm_restarts"].high > -0.0005, "just below zero"
-    assert points["step_decay"] < -0.7
+
     cycles = evidence.network("cifar10", "technique_snapshots", "quick").runs["history"].iloc[0]
     first, second, last = (100 * cycle["history"][-1]["val_accuracy"] for cycle in cycles)
     behind = [last - first, last - second]
     assert np.round(behind, 1).tolist() == [4.6, 1.4]
-    alike = {"lion", "muon_fixed_norm", "muon_adamw", "dropout", "weight_decay", "batch_64", "color_jitter"}
+    alike = {"lion", "muon_fixed_norm", "muon_adamw", *less}
     alike |= {"branches", "relu", "prelu", "gelu", "eca", "cbam", "average_pooling", "hybrid_pooling"}
     for name in alike.union(none):
         assert estimates[f"technique_{name}"].low < 0 < estimates[f"technique_{name}"].high, "no clear difference"
