@@ -337,6 +337,8 @@ def test_only_adamw_with_its_schedule_gains_what_is_claimed(evidence):
     assert gain(evidence, "cifar10", WHOLE, leave_one_out("mixing"))[2] < 0, (
         "MixUp and CutMix cost accuracy in the whole"
     )
+    _, mean, high = gain(evidence, "cifar10", WHOLE, leave_one_out("ema"))
+    assert round(mean, 1) == -0.3 and -0.1 < high < 0, "so does averaging, just below zero"
     assert gain(evidence, "cifar10", WHOLE, leave_one_out("residual"))[0] > 0, "residual connections gain in the whole"
     assert gain(evidence, "cifar10", WHOLE, leave_one_out("se"))[0] < 0, "no gain of squeeze-and-excitation shows"
     low, _, high = gain(evidence, "cifar10", WHOLE, "parts_adam")
@@ -420,6 +422,10 @@ def test_every_released_network_is_overconfident_and_a_temperature_corrects_it(e
     temperature = {name: evidence.network("cifar10", name).released.run["temperature"].iloc[0] for name in FAMILY}
     assert min(temperature.values()) > 1
     assert temperature["wren_20k"] < temperature["wren_30k"] < temperature["wren_100k"]
+    assert max(temperature, key=temperature.get) == "wren_30k_distilled"
+    taught, alone = (evidence.network("cifar10", f"wren_30k{end}").released.run for end in ("_distilled", ""))
+    differences = [taught[key].iloc[0] - alone[key].iloc[0] for key in ("test_loss", "test_loss_scaled")]
+    assert differences[0] > 0 > differences[1]
     for name in FAMILY[2:]:
         one = evidence.network("cifar10", name).released
         assert expected_calibration_error(one.logits / temperature[name], one.labels) < 0.013

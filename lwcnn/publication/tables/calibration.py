@@ -13,7 +13,7 @@ from lwcnn.publication.tables.table import Cell, Table
 _PAPER = [(dataset, name) for dataset in DATASET_ORDER for name in ("paper", "paper_tuned")]
 FAMILY = (
     "paper", "paper_tuned", "residual_se_small", "residual_se_muon",
-    "wren_fast", "wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k",
+    "wren_fast", "wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_30k_distilled", "wren_100k",
 )  # fmt: skip
 CALIBRATED = sorted(dict.fromkeys((*_PAPER, *SHIPPED)), key=lambda pair: DATASET_ORDER.index(pair[0]))
 
