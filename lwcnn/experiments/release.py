@@ -22,7 +22,7 @@ from lwcnn.system.files import read_json, write_atomically, write_json
 from lwcnn.system.locking import locked
 from lwcnn.system.npz import save_npz
 
-NUM_FEATURE_IMAGES = 2000
+NUM_FEATURE_IMAGES = 700  # in t-SNE, more points hide each other, and take bytes
 MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may change through rounding; one always may
 _IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
 

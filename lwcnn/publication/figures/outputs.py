@@ -13,6 +13,7 @@ from sklearn.metrics import auc, roc_curve
 from threadpoolctl import threadpool_limits
 
 from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, scale_cross_fitted
+from lwcnn.experiments.release import NUM_FEATURE_IMAGES
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import summed_confusion
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
@@ -21,7 +22,6 @@ from lwcnn.system.errors import wrong
 
 MAX_NUMBERED = 20  # classes; with more, the numbers of a confusion matrix are unreadable
 PERPLEXITY = 30  # van der Maaten and Hinton 2008: 5 to 50
-NUM_EMBEDDED = 700  # more points hide each other, and take bytes
 
 
 @styled(4.2, 3.9)
@@ -152,11 +152,11 @@ def reliability(inputs: Inputs) -> Figure:
 
 def tsne(inputs: Inputs) -> Figure:
     """Penultimate features of baseline and best by t-SNE."""
-    figure, panels = _panels(inputs, "t-SNE of the penultimate features", 4.2, 4.4, NUM_EMBEDDED)
+    figure, panels = _panels(inputs, "t-SNE of the penultimate features", 4.2, 4.4, NUM_FEATURE_IMAGES)
     for one, title, ax in panels:
         if one.features is None:
             raise MissingInput(f"a released run has no features. Received: {title}")
-        points = embed_features(one.features[:NUM_EMBEDDED])
+        points = embed_features(one.features[:NUM_FEATURE_IMAGES])
         plot_embedding(points, one.labels[: len(points)], inputs.class_names, title, ax=ax)
     return figure
 
