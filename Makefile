@@ -10,7 +10,7 @@
 # make docs     builds the documentation site into build/site
 # make clean    removes .venv and what tools have cached; results and unfinished trainings stay
 #
-# PYTHON=python3.12 chooses the interpreter (3.11 to 3.13). LWCNN_DATA_DIR, where set, names the folder of data sets.
+# PYTHON=python3.12 chooses the interpreter (3.11 to 3.13). LWCNN_DATA_DIR, where set, names the folder of datasets.
 
 PYTHON ?= python3
 VENV := .venv

@@ -1,4 +1,4 @@
-"""Fine-tuning against training from scratch, on few images of a data set that the network has not seen.
+"""Fine-tuning against training from scratch, on few images of a dataset that the network has not seen.
 
 Wren, trained on CIFAR-10, is fine-tuned on 500 images of Fashion-MNIST, in color and resized to 32x32; beside it the
 same network is trained on them from random weights. Each seed draws other images; all 10,000 test images are predicted

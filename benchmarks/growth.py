@@ -2,7 +2,7 @@
 
 Each point trains the improved network in a process of its own, with one of the four changed and the rest as in
 `START`. Where an epoch has more steps than `--steps`, that many are timed, after a warm-up, and multiplied;
-memory is the process's peak (VmHWM), with the whole data set in it. Run
+memory is the process's peak (VmHWM), with the whole dataset in it. Run
 
     python benchmarks/growth.py --threads 1 --json results/growth.json
 """

@@ -29,7 +29,7 @@ from lwcnn.models.io import load_model
 from lwcnn.system import environment
 from lwcnn.system.files import write_json
 
-FAMILY = ("wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k", "wren_fast")
+FAMILY = ("wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_30k_distilled", "wren_100k", "wren_fast")
 NETWORKS = ("paper", "paper_tuned", "residual_se_muon", *FAMILY)
 NUM_IMAGES = 2000
 SIZE = 32

@@ -60,7 +60,7 @@ def made_npz(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def made_dataset(made_npz):
-    """The data set in `made_npz`, loaded, under a short name (a file's has its checksum)."""
+    """The dataset in `made_npz`, loaded, under a short name (a file's has its checksum)."""
     return replace(load_dataset(made_npz), name="made")
 
 

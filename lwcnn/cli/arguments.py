@@ -98,7 +98,7 @@ def model_name(text: str) -> str:
 
 
 def dataset_source(text: str) -> str:
-    """The name of a data set, or a path that exists."""
+    """The name of a dataset, or a path that exists."""
     _known(is_dataset_name, text)
     if text not in DATASET_NAMES and not path(text).exists():
         raise argparse.ArgumentTypeError(f"there is no such folder or file. Received: {text!r}")
@@ -173,7 +173,7 @@ def folder(default: str, words: str, kind: Callable[[str], Path] = path) -> dict
 
 MODEL_HELP = "a .keras file, or the name of a trained network (see `lwcnn list`)"
 MODEL: Arguments = {"model": option(MODEL_HELP, type=model_name)}
-DATASET_HELP = "folder of images, .npz file, or name of a data set (see `lwcnn datasets`)"
+DATASET_HELP = "folder of images, .npz file, or name of a dataset (see `lwcnn datasets`)"
 DATASET: Arguments = {"--dataset": option(DATASET_HELP, "cifar10", type=dataset_source)}
 DATA_DIR: Arguments = {
     "--data-dir": option("folder of <name>.npz files or extracted archives (default: $LWCNN_DATA_DIR)", type=path)
@@ -197,7 +197,7 @@ TRAINING: Arguments = {
         type=image_size,
     ),
     "--mirror": option(
-        "whether a mirrored image still belongs to its class (default: as the data set says, else yes for color images "
+        "whether a mirrored image still belongs to its class (default: as the dataset says, else yes for color images "
         "and no for gray ones)",
         action=argparse.BooleanOptionalAction,
     ),
@@ -207,7 +207,7 @@ TRAINING: Arguments = {
 RECIPE: Arguments = {
     "--epochs": option("total number of epochs, over all phases (default: the preset's)", type=at_least_one),
     "--batch-size": option(
-        "batch size, reduced automatically for a small data set (default: the experiment's)", type=at_least_one
+        "batch size, reduced automatically for a small dataset (default: the experiment's)", type=at_least_one
     ),
     "--learning-rate": option(
         "peak learning rate, reduced with the batch size (default: the experiment's)",

@@ -91,7 +91,7 @@ def _check_nodes(ray: Any, probe: Any, options: argparse.Namespace) -> None:
 
 
 def report(dataset: str, data_dir: Path | None, tokens: list[Path]) -> dict[str, Any]:
-    """Returns a node's package versions, the data set's checksum, and the folders of tokens that it does not see."""
+    """Returns a node's package versions, the dataset's checksum, and the folders of tokens that it does not see."""
     from lwcnn.data.datasets import load_dataset
 
     try:
@@ -113,7 +113,7 @@ def require_equal(node: str, found: dict[str, Any], here: dict[str, Any]) -> Non
     if differing:
         raise wrong("Install the same versions on every node", f"{node} has {', '.join(differing)}")
     if found["data"] != here["data"]:
-        raise wrong("Put the same data set on every node", f"{node}: {found['data']}")
+        raise wrong("Put the same dataset on every node", f"{node}: {found['data']}")
 
 
 def _connect(address: str):

@@ -17,8 +17,7 @@ EXPORT: Arguments = {
     **arguments.MODEL,
     "--format": option("file format", choices=FORMATS, required=True),
     "--dataset": option(
-        f"data set that checks the export and calibrates int8: {DATASET_HELP} (default: from MODEL)",
-        type=dataset_source,
+        f"dataset that checks the export and calibrates int8: {DATASET_HELP} (default: from MODEL)", type=dataset_source
     ),
     **arguments.DATA_DIR,
     "--output": option("file or folder to write (default: exports/<model>-<format>)", type=arguments.output_path),
@@ -36,7 +35,7 @@ BENCH: Arguments = {
     ),
     "--formats": option("formats to measure", list(BENCH_FORMATS), nargs="+", choices=BENCH_FORMATS),
     "--dataset": option(
-        f"data set for timing and for calibrating int8: {DATASET_HELP} (default: random images)", type=dataset_source
+        f"dataset for timing and for calibrating int8: {DATASET_HELP} (default: random images)", type=dataset_source
     ),
     **arguments.DATA_DIR,
     "--rounds": option("number of rounds through all formats", 5, type=at_least_one),

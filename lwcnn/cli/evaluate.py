@@ -1,4 +1,4 @@
-"""The command `lwcnn evaluate`: saved models on a data set's test images, with and without test-time augmentation."""
+"""The command `lwcnn evaluate`: saved models on a dataset's test images, with and without test-time augmentation."""
 
 import argparse
 
@@ -35,7 +35,7 @@ ARGUMENTS: Arguments = {
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Evaluate a saved model, or several together, on a data set's test images."""
+    """Evaluate a saved model, or several together, on a dataset's test images."""
     from lwcnn.experiments.shipped import model_file, was_mirrored
     from lwcnn.experiments.zoo import load_dataset_for
     from lwcnn.models.io import load_model

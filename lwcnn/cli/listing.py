@@ -1,4 +1,4 @@
-"""The commands that list data sets and experiments, and show what a network costs."""
+"""The commands that list datasets and experiments, and show what a network costs."""
 
 import argparse
 import os
@@ -40,7 +40,7 @@ SUMMARY: Arguments = {
 
 
 def list_datasets(options: argparse.Namespace) -> None:
-    """List the data sets and where each is read from."""
+    """List the datasets and where each is read from."""
     width = max(map(len, DATASET_NAMES))
     for name in DATASET_NAMES:
         source = find_dataset(name, options.data_dir) or "not on this machine; downloaded when first used"

@@ -17,7 +17,7 @@ ARGUMENTS: Arguments = {
     **MODEL,
     "inputs": option(
         "images, folders of images, or patterns such as 'photos/*.jpg'; - for one image from standard input; an .npz "
-        "file with x_test, images or x; or the name of a data set, for its test images",
+        "file with x_test, images or x; or the name of a dataset, for its test images",
         nargs="+",
         metavar="INPUT",
     ),
@@ -26,7 +26,7 @@ ARGUMENTS: Arguments = {
     "--tta": option("average the probabilities of each image and its mirror image", action="store_true"),
     "--json": option("write JSON instead of CSV", action="store_true"),
     "--output": option("file to write (default: standard output)", type=output_file),
-    "--dataset": option("data set whose class names are written (default: from MODEL)", type=dataset_source),
+    "--dataset": option("dataset whose class names are written (default: from MODEL)", type=dataset_source),
     "--classes": option("text file of class names in order of the labels, one per line", type=path, metavar="FILE"),
     **DATA_DIR,
 }
@@ -59,7 +59,7 @@ def predict(options: argparse.Namespace) -> int:
     names = _given_names(options, file) or (description.class_names if description else ())
     if not names:
         raise wrong(
-            "The model file does not name its classes: give its data set with --dataset, or the names, one per line, "
+            "The model file does not name its classes: give its dataset with --dataset, or the names, one per line, "
             "with --classes FILE",
             file,
         )
@@ -83,7 +83,7 @@ def predict(options: argparse.Namespace) -> int:
 
 
 def _given_names(options: argparse.Namespace, file: Path) -> tuple[str, ...]:
-    """Returns the class names that the options give, or (). The names of a data set must be the model's."""
+    """Returns the class names that the options give, or (). The names of a dataset must be the model's."""
     from lwcnn.data.datasets import load_dataset
     from lwcnn.data.folders import class_folders, find_files
     from lwcnn.data.streams import read_class_list

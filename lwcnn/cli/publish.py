@@ -20,7 +20,7 @@ TABLE: Arguments = {
 FIGURES: Arguments = {
     "--only": option("figures to draw (default: all)", nargs="+", metavar="NAME"),
     "--dataset": option(
-        "data sets to draw, each a name, or its folder of images or .npz file (default: all with a released model)",
+        "datasets to draw, each a name, or its folder of images or .npz file (default: all with a released model)",
         nargs="+",
         metavar="DATA",
     ),

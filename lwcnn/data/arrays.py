@@ -13,7 +13,7 @@ from lwcnn.system.safe_text import decode_name, one_line
 
 _FORMS = (
     "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a Hugging "
-    'Face data set; two of them as a pair or under the keys "train" and "test"'
+    'Face dataset; two of them as a pair or under the keys "train" and "test"'
 )
 _NAMES = "USO"
 """Kinds of the arrays that hold names."""
@@ -22,7 +22,7 @@ Named = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
 
 
 def read_arrays(data: Any, size: Size | None) -> Splits:
-    """Returns the arrays of a data set in memory, one of `_FORMS`; without test images if it has only one part.
+    """Returns the arrays of a dataset in memory, one of `_FORMS`; without test images if it has only one part.
 
     Labels may be class numbers or names. `size` is for Hugging Face images; by default their median, at most 96.
     """

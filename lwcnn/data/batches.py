@@ -11,7 +11,7 @@ from lwcnn.system.errors import wrong
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of a data set for `model.fit`, with one input and one target per branch of the model.
+    """Batches of a dataset for `model.fit`, with one input and one target per branch of the model.
 
     Pass `shuffle=False` to `fit`, whose default shuffles the batches again with Python's global generator, and the
     callback `keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))`: the hooks of

@@ -1,4 +1,4 @@
-"""Validates the arrays of a data set before training."""
+"""Validates the arrays of a dataset before training."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 
 class Splits(NamedTuple):
-    """Parts of a data set, with class names (else an empty tuple) and `mirror` if its file has them.
+    """Parts of a dataset, with class names (else an empty tuple) and `mirror` if its file has them.
 
     Without test images, `test` is None: the images with the lowest `keys` (n,), by default hashes of the pixels, are
     then set aside for testing.
@@ -30,11 +30,11 @@ class Splits(NamedTuple):
 
 
 def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[str, ...]]:
-    """Validates a data set; returns the training part, the test part and the class names.
+    """Validates a dataset; returns the training part, the test part and the class names.
 
     Each part becomes images (n, h, w, c) and int64 labels (n,). Images of shape (n, h, w) and integer labels of any
     type, (n,) or (n, 1), are accepted. Without a test part, a fifth of the images is drawn for testing. `name` is the
-    name of a public data set. Class names default to "0", "1", ...
+    name of a public dataset. Class names default to "0", "1", ...
     """
     names = splits.class_names
     check_class_names(names)
@@ -49,7 +49,7 @@ def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[st
         advice = "Resize the images so that x_train and x_test have the same height, width and channels"
         raise wrong(advice, f"{shape} and {x_test.shape[1:]} (h, w, c)")
     if name is not None and shape != known.INPUT_SHAPES[name]:
-        advice = f"Give this data set images of shape {known.INPUT_SHAPES[name]} (h, w, c), or load your own data"
+        advice = f"Give this dataset images of shape {known.INPUT_SHAPES[name]} (h, w, c), or load your own data"
         raise wrong(f"{advice} by the path of its .npz file", str(shape))
     largest = int(y_train.max())
     if largest >= len(y_train):  # check before allocating an array of that size

@@ -1,4 +1,4 @@
-"""Loads data sets by name, from files or from memory, in a canonical order that does not depend on their source."""
+"""Loads datasets by name, from files or from memory, in a canonical order that does not depend on their source."""
 
 import hashlib
 import logging
@@ -23,7 +23,7 @@ from lwcnn.system.files import StrPath
 from lwcnn.system.locking import locked
 from lwcnn.system.safe_text import path_part
 
-_ID_LENGTH = 8  # hexadecimal digits of the checksum in a data set's name
+_ID_LENGTH = 8  # hexadecimal digits of the checksum in a dataset's name
 _MIRRORED = {True: "-mirror", False: "-no_mirror"}
 _MAX_COPIES = 0.01  # fraction of test images that may be training images without a warning
 _MIN_SEEN = 10  # images to calibrate int8
@@ -33,10 +33,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images and labels of a data set, each split sorted by a hash of the pixels.
+    """Images and labels of a dataset, each split sorted by a hash of the pixels.
 
     Attributes:
-        name: Name of a public data set (see `lwcnn datasets`) for the official images, in whatever file; otherwise
+        name: Name of a public dataset (see `lwcnn datasets`) for the official images, in whatever file; otherwise
             `<file>-<start of the checksum>`, followed by `-mirror` or `-no_mirror` if the argument `mirror` differs
             from the default. Results on different images therefore never share a folder.
         x_train: Training images of shape (n, h, w, c), uint8, between 0 and 255; c is 1 for gray images.
@@ -84,9 +84,9 @@ def load_dataset(
     mirror: bool | None = None,
     size: Size | None = None,
 ) -> Dataset:
-    """Loads and validates a data set, and puts its images into canonical order.
+    """Loads and validates a dataset, and puts its images into canonical order.
 
-    A named data set is searched for in this order: `<name>.npz` in the data folder, an extracted official archive in
+    A named dataset is searched for in this order: `<name>.npz` in the data folder, an extracted official archive in
     the data folder, Keras's cache, a download.
 
     Args:
@@ -98,11 +98,11 @@ def load_dataset(
             - the path of an .npz file with Keras's keys `x_train`, `y_train`, `x_test`, `y_test` and optionally
               `class_names` and `mirror`;
             - arrays `(x, y)` or `((x_train, y_train), (x_test, y_test))`;
-            - a `tf.data.Dataset` of (image, label), batched or not, or a Hugging Face data set; two of them as
+            - a `tf.data.Dataset` of (image, label), batched or not, or a Hugging Face dataset; two of them as
               a pair or in a dict under "train" and "test" or "val".
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
-        download: Whether to download a named data set that is not on this machine.
-        mirror: Whether a mirrored image still belongs to its class. If None, it is known for named data sets;
+        download: Whether to download a named dataset that is not on this machine.
+        mirror: Whether a mirrored image still belongs to its class. If None, it is known for named datasets;
             otherwise the file's `mirror` is used, or else True for color and False for gray images.
         size: Side of a square in pixels, (height, width), or (height, width, channels), to which images are resized.
             If None, image files (and Hugging Face images) get their median height and width, reduced to at most 96
@@ -122,7 +122,7 @@ def load_dataset(
     """
     if mirror not in (None, True, False):
         raise wrong("Give mirror as True, False or None", repr(mirror))
-    public = None  # name of the public data set that this one is or should be
+    public = None  # name of the public dataset that this one is or should be
     if isinstance(source, (str, os.PathLike)) and is_dataset_name(source):
         name = public = str(source)
         splits, origin = _read_or_download(name, data_dir, download)
@@ -221,7 +221,7 @@ def _read_found(name: str, data_dir: StrPath | None, download: bool) -> tuple[Sp
 
 
 def find_dataset(name: str, data_dir: StrPath | None = None) -> str | None:
-    """Describes where a named data set would be read from; None if it is not on this machine."""
+    """Describes where a named dataset would be read from; None if it is not on this machine."""
     source = find_source(name, data_dir)
     return None if source is None else source.description
 
@@ -240,7 +240,7 @@ def _is_gray(images: np.ndarray) -> bool:
 
 
 def _official_name(name: str, checksum: str, shape: tuple[int, ...], num_test: int) -> str | None:
-    """Returns the public data set with this checksum, or with this name and shape if its checksum is unknown."""
+    """Returns the public dataset with this checksum, or with this name and shape if its checksum is unknown."""
     for official, its_checksum in known.OFFICIAL_CHECKSUMS.items():
         if its_checksum == checksum:
             return official
@@ -258,7 +258,7 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[Part, np.nd
 
 
 def _identify(checksum: str, class_names: tuple[str, ...], name: str) -> tuple[str, str]:
-    """Returns the checksum of images that are not public, with the names of their classes, and the data set's name."""
+    """Returns the checksum of images that are not public, with the names of their classes, and the dataset's name."""
     if not is_default(class_names):
         checksum = hashlib.sha256(f"{checksum} {class_names}".encode()).hexdigest()
     return checksum, f"{path_part(name)}-{checksum[:_ID_LENGTH]}"

@@ -1,4 +1,4 @@
-"""Readers of public data sets in their official layouts, and of .npz files."""
+"""Readers of public datasets in their official layouts, and of .npz files."""
 
 import gzip
 import hashlib
@@ -51,7 +51,7 @@ def read_npz(path: StrPath) -> Splits:
 
 
 def read_official(name: str, folder: Path) -> Splits:
-    """Reads the official files of a data set, one of `READERS`, in a folder."""
+    """Reads the official files of a dataset, one of `READERS`, in a folder."""
     try:
         train, test = (READERS[name](folder, part) for part in ("train", "test"))
         return Splits(train, test, _tiny_imagenet_names(folder) if name == "tiny_imagenet" else ())
@@ -165,7 +165,7 @@ READERS: dict[str, Callable[[Path, str], Part]] = {
     "svhn": _read_svhn,
     "tiny_imagenet": _read_tiny_imagenet,
 }
-"""Functions that read a part, "train" or "test", of a data set's official files from one of its folders."""
+"""Functions that read a part, "train" or "test", of a dataset's official files from one of its folders."""
 
 
 def read_digits() -> Splits:

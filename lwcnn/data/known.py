@@ -1,4 +1,4 @@
-"""Public data sets that can be loaded by name (`datasets.toml`), and the image properties that recipes depend on."""
+"""Public datasets that can be loaded by name (`datasets.toml`), and the image properties that recipes depend on."""
 
 import os
 import tomllib
@@ -20,7 +20,7 @@ OFFICIAL_CHECKSUMS = {name: entry["checksum"] for name, entry in ENTRIES.items()
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Image properties that a recipe may depend on, instead of a data set's name.
+    """Image properties that a recipe may depend on, instead of a dataset's name.
 
     `mirror` says whether a mirrored image still belongs to its class.
     """
@@ -49,6 +49,6 @@ def is_dataset_name(source: StrPath) -> bool:
 
 
 def image_spec(name: str) -> ImageSpec:
-    """Returns the image properties of a public data set, one of `DATASET_NAMES`."""
+    """Returns the image properties of a public dataset, one of `DATASET_NAMES`."""
     require_known("public dataset; pass your own as load_dataset(path)", name, DATASET_NAMES)
     return ImageSpec(INPUT_SHAPES[name], ENTRIES[name]["mirror"])

@@ -1,4 +1,4 @@
-"""Finds named data sets on this machine, or downloads them from the official sources in `datasets.toml`."""
+"""Finds named datasets on this machine, or downloads them from the official sources in `datasets.toml`."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ TIMEOUTS = (6, 20)  # seconds: to connect, and for a single read
 
 @dataclass(frozen=True)
 class Source:
-    """A data set found on this machine: a description without an absolute path, and the function that reads it."""
+    """A dataset found on this machine: a description without an absolute path, and the function that reads it."""
 
     description: str
     read: Callable[[], Splits]
@@ -30,7 +30,7 @@ class Source:
 
 
 def cache_folder() -> Path:
-    """Returns the folder in which Keras and this library store downloaded data sets; it may not exist."""
+    """Returns the folder in which Keras and this library store downloaded datasets; it may not exist."""
     home = os.environ.get("KERAS_HOME")
     folder = Path(os.path.expanduser(home)) if home else Path(os.path.expanduser("~")) / ".keras"
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -40,7 +40,7 @@ def cache_folder() -> Path:
 
 
 def find_source(name: str, data_dir: StrPath | None) -> Source | None:
-    """Finds a named data set in `data_dir` or LWCNN_DATA_DIR, or else in Keras's cache; None if it is in neither."""
+    """Finds a named dataset in `data_dir` or LWCNN_DATA_DIR, or else in Keras's cache; None if it is in neither."""
     if name == "digits":
         return Source("scikit-learn's digits, enlarged from 8x8 to 28x28", formats.read_digits)
     places = [(cache_folder(), "Keras's cache", True)]
@@ -63,7 +63,7 @@ def find_source(name: str, data_dir: StrPath | None) -> Source | None:
 
 
 def download_source(name: str) -> Source:
-    """Downloads a named data set into Keras's cache and returns it, not yet read. A failure leaves no damaged file."""
+    """Downloads a named dataset into Keras's cache and returns it, not yet read. A failure leaves no damaged file."""
     import pooch
 
     entry = ENTRIES[name]
@@ -90,7 +90,7 @@ def download_source(name: str) -> Source:
 
 
 def _extract(processor, archive: str, folder: Path) -> None:
-    """Extracts an archive; if that fails or is interrupted, removes the data set's files."""
+    """Extracts an archive; if that fails or is interrupted, removes the dataset's files."""
     try:
         processor(archive, "download", None)  # as after a download, it replaces damaged files
     except BaseException:
@@ -102,7 +102,7 @@ def _extract(processor, archive: str, folder: Path) -> None:
 
 
 def offline_hint(name: str) -> str:
-    """Returns advice on getting a data set without a download, as a clause for error messages."""
+    """Returns advice on getting a dataset without a download, as a clause for error messages."""
     return (
         f"put {name}.npz (keys x_train, y_train, x_test, y_test) or the extracted official archive into a folder and "
         f"set {DATA_DIR_VARIABLE} to it, or use 'digits', which needs no file"

@@ -28,10 +28,10 @@ def split_for_training(
     seed: int = 0,
     class_names: Sequence[str] = (),
 ) -> IndexPair:
-    """Returns sorted training and validation indices with equal class proportions, for a data set of any size.
+    """Returns sorted training and validation indices with equal class proportions, for a dataset of any size.
 
     Both have at least one image of every class. `validation` is a number of images or a fraction, at most n // 2;
-    `limit` the maximum number of training images. The same labels, in the data set's canonical order, and the same seed
+    `limit` the maximum number of training images. The same labels, in the dataset's canonical order, and the same seed
     always give the same split. `class_names` are for the error message.
     """
     counts = _count_classes(labels, 2, "training and validation, one for each", class_names)

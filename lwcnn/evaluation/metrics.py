@@ -175,7 +175,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
     """Returns test logits scaled by temperatures that are cross-fitted on the test images, and these temperatures.
 
-    Even rows are divided by the temperature fitted on odd rows and vice versa. The canonical order of a data set is
+    Even rows are divided by the temperature fitted on odd rows and vice versa. The canonical order of a dataset is
     independent of class, so both halves have the same distribution.
     """
     even, odd = (fit_temperature(logits[other::2], labels[other::2]) for other in (1, 0))

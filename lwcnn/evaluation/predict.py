@@ -88,11 +88,11 @@ def require_classifier(model: keras.Model) -> None:
 
 
 def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
-    """Checks that a model, read from a path, takes a data set's images and has its classes."""
+    """Checks that a model, read from a path, takes a dataset's images and has its classes."""
     require_classifier(model)
     if input_shape(model) != data.input_shape or model.output_shape[-1] != data.num_classes:
         raise wrong(
-            f"Choose the data set of {path} with --dataset, and evaluate models of different sizes one at a time: this "
+            f"Choose the dataset of {path} with --dataset, and evaluate models of different sizes one at a time: this "
             f"one takes images of shape {model.input_shape[1:]} and has {model.output_shape[-1]} classes",
             f"{data.name}, {data.input_shape}, {data.num_classes} classes",
         )

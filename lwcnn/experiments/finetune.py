@@ -43,7 +43,7 @@ def finetune(
 
     Args:
         start: Name of a trained network (`list_models`), or path of a .keras file.
-        dataset: Loaded data set, or a source for `load_dataset`, whose images are converted to the network's size and
+        dataset: Loaded dataset, or a source for `load_dataset`, whose images are converted to the network's size and
             channels.
         preset: "smoke", "quick", "medium" or "full", which sets the number of epochs.
         seed: Integer from 0 to 2**32 - 1. Seed for the new head, shuffling, augmentation and dropout.
@@ -66,7 +66,7 @@ def finetune(
     if not isinstance(dataset, Dataset):
         dataset = load_for(start, dataset, folders.data, size, mirror)
     elif size is not None or mirror is not None:
-        raise wrong("Give size and mirror to load_dataset when you load the data set", f"size={size}, mirror={mirror}")
+        raise wrong("Give size and mirror to load_dataset when you load the dataset", f"size={size}, mirror={mirror}")
     plan = with_settings(fine_tuning(start, dataset.spec, preset), **settings)
     return run_experiment(plan, dataset, preset, seed, folders, progress)
 
@@ -74,7 +74,7 @@ def finetune(
 def load_for(
     start: StrPath, dataset: Any, data_dir: Path | None = None, size: Size | None = None, mirror: bool | None = None
 ) -> Dataset:
-    """Loads a data set with the image size and channels of a network; arguments as in `finetune`."""
+    """Loads a dataset with the image size and channels of a network; arguments as in `finetune`."""
     *sides, channels = input_shape(load_model(model_file(start)))
     return load_dataset(dataset, data_dir, mirror=mirror, size=(*(check_size(size)[:2] or sides), channels))
 

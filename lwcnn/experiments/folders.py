@@ -19,7 +19,7 @@ class Folders:
     Attributes:
         results: Results, one JSON file per run.
         cache: Checkpoints and trained models.
-        data: Data sets: `<name>.npz` or extracted official archives. If None, $LWCNN_DATA_DIR.
+        data: Datasets: `<name>.npz` or extracted official archives. If None, $LWCNN_DATA_DIR.
         models: The best model of each experiment.
 
     Examples:

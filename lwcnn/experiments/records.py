@@ -29,7 +29,7 @@ SPLIT_SEED = 0  # all runs share one validation split
 
 @dataclass(frozen=True)
 class Run:
-    """An experiment on a data set with a preset and a seed, with the folders of its files."""
+    """An experiment on a dataset with a preset and a seed, with the folders of its files."""
 
     plan: Experiment
     data: Dataset
@@ -80,7 +80,7 @@ class Run:
 def find_plan(
     experiment: str | Experiment, dataset: str | Dataset, preset: str, folders: Folders
 ) -> tuple[Experiment, Dataset]:
-    """Returns an experiment and a data set, loaded; an unknown name fails before the data is read."""
+    """Returns an experiment and a dataset, loaded; an unknown name fails before the data is read."""
     get_preset(preset)
     if isinstance(experiment, str):
         get_experiment(experiment, preset)
@@ -94,7 +94,7 @@ def image_limit(plan: Experiment, size: Preset) -> int | None:
 
 
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
-    """Splits the training images of a data set into training and validation, limited by experiment and preset.
+    """Splits the training images of a dataset into training and validation, limited by experiment and preset.
 
     All copies of an image are in one part.
     """

@@ -61,7 +61,7 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
         folder: The results folder.
 
     Returns:
-        A DataFrame with one row per run, and the keys of its JSON file and `path` as columns, sorted by data set,
+        A DataFrame with one row per run, and the keys of its JSON file and `path` as columns, sorted by dataset,
         preset, experiment and seed. Empty if there are no results.
 
     Raises:
@@ -155,7 +155,7 @@ def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:
 
 
 def load_test_labels(folder: StrPath, dataset: str) -> np.ndarray:
-    """Loads the labels of a data set's test images, in the order of predicted classes and logits."""
+    """Loads the labels of a dataset's test images, in the order of predicted classes and logits."""
     return _array(Path(folder) / dataset / "test_labels.npz")
 
 

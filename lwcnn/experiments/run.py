@@ -1,4 +1,4 @@
-"""One run: an experiment on a data set with a preset and a seed, trained once and saved as files (see `results.py`)."""
+"""One run: an experiment on a dataset with a preset and a seed, trained once and saved as files (see `results.py`)."""
 
 from dataclasses import replace
 from functools import partial
@@ -54,7 +54,7 @@ def run_experiment(
             split does not depend on it.
         folders: Folders to read and write.
         progress: Progress display (`lwcnn.training.progress.Progress`). None shows nothing.
-        notice: Remark that is stored in the result, such as why this data set was used.
+        notice: Remark that is stored in the result, such as why this dataset was used.
         computing: Precision and devices of training (`lwcnn.training.devices.Computing`). Values other than the
             defaults are part of the configuration.
 

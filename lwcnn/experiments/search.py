@@ -63,7 +63,7 @@ class Search:
 
     @cached_property
     def study(self) -> optuna.Study:
-        """The study, created if it does not exist; one of another space, data set, base or limit is refused."""
+        """The study, created if it does not exist; one of another space, dataset, base or limit is refused."""
         with locked(self.path, self.progress.note):
             study = self._create("trials", [*self._space.objectives.values()])
             found = study.user_attrs.get("identity")

@@ -43,7 +43,7 @@ def fit_to_images(batch_size: int, optimizer: OptimizerConfig, num_images: int) 
 class PhaseSequence:
     """A run's training: its images, seed and checkpoints, and a record of each phase so far.
 
-    Checkpoints are files in `cache`; if it is None, there are none. `data_key`, such as the checksum of the data set,
+    Checkpoints are files in `cache`; if it is None, there are none. `data_key`, such as the checksum of the dataset,
     identifies the images in their names.
     """
 

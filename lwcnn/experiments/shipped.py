@@ -15,20 +15,20 @@ SHIPPED_MODELS = _PACKAGE / "pretrained" if (_PACKAGE / "pretrained").is_dir() e
 
 
 def trained_networks() -> dict[tuple[str, str], Description]:
-    """Returns the description of every trained network by its name and data set."""
+    """Returns the description of every trained network by its name and dataset."""
     files = {(name, dataset): shipped_file(name, dataset) for name in NETWORKS for dataset in _DATASETS}
     return {key: told for key, path in files.items() if path.exists() and (told := read_description(path))}
 
 
 def shipped_file(name: str, dataset: str) -> Path:
-    """Returns the path of the shipped weights of a network or experiment for a data set; it may not exist."""
+    """Returns the path of the shipped weights of a network or experiment for a dataset; it may not exist."""
     return SHIPPED_MODELS / f"{dataset}-{NETWORKS.get(name, name)}.keras"
 
 
 def model_file(model: StrPath, dataset: str | None = None) -> Path:
-    """Returns the .keras file of a model, given as a path or as a network's name with a data set.
+    """Returns the .keras file of a model, given as a path or as a network's name with a dataset.
 
-    Without weights for that data set, and by default, they are those of the network's first row in `list_models`.
+    Without weights for that dataset, and by default, they are those of the network's first row in `list_models`.
     """
     if Path(model).is_file():
         return Path(model)

@@ -29,7 +29,7 @@ def list_models() -> pd.DataFrame:
     """Returns the trained networks that `create_model` loads.
 
     Returns:
-        A DataFrame with one row per network and data set: `name`, `dataset`, `parameters`, `test_accuracy` (0 to 1),
+        A DataFrame with one row per network and dataset: `name`, `dataset`, `parameters`, `test_accuracy` (0 to 1),
         `int8_bytes` (size of the int8 LiteRT file) and `latency_ms` (of that file for one image, on one CPU thread).
 
     Examples:
@@ -53,7 +53,7 @@ def create_model(
 
     Args:
         name: A name from `list_models`, or the name of an experiment.
-        pretrained: Data set of the trained weights, such as "cifar10". None initializes the weights at random.
+        pretrained: Dataset of the trained weights, such as "cifar10". None initializes the weights at random.
         input_shape: (height, width, channels) of the images; only without `pretrained`.
         num_classes: Number of classes, at least 2; only without `pretrained`.
 
@@ -62,7 +62,7 @@ def create_model(
         network has an attribute `class_names`.
 
     Raises:
-        LwcnnError: The network does not exist, was not trained on this data set, or does not accept the shape.
+        LwcnnError: The network does not exist, was not trained on this dataset, or does not accept the shape.
 
     Examples:
         >>> create_model("wren", num_classes=7).output_shape
@@ -88,7 +88,7 @@ def create_model(
 
 
 def load_dataset_for(models: Sequence[StrPath], dataset: str | None, data_dir: StrPath | None = None) -> Dataset:
-    """Loads a data set in the image size of .keras files; by default, the data set that the first file names.
+    """Loads a dataset in the image size of .keras files; by default, the dataset that the first file names.
 
     Image files are resized as in prediction, arrays only if the model was trained on them in its size. In a folder
     without a test part, all images that no model was trained on are test images.
@@ -127,10 +127,10 @@ def _warn_of_seen(model: StrPath, told: Description | None, data: Dataset) -> No
 
 
 def _load_data_of(model: StrPath, told: Description | None, data_dir: StrPath | None) -> Dataset:
-    """Loads the public data set that a model file names."""
+    """Loads the public dataset that a model file names."""
     if told is None:
-        raise wrong("The file does not name its data set: give it with --dataset", model)
-    advice = f"give the data set with --dataset. Received: {model}, trained on {told.dataset!r}"
+        raise wrong("The file does not name its dataset: give it with --dataset", model)
+    advice = f"give the dataset with --dataset. Received: {model}, trained on {told.dataset!r}"
     if told.dataset not in DATASET_NAMES:
         raise LwcnnError(f"The model was trained on images of your own; {advice}")
     data = load_dataset(told.dataset, data_dir)

@@ -27,7 +27,7 @@ _TEMPERATURE = Rule(lambda value: number(100).is_valid(value) and value >= 0.01,
 
 @dataclass(frozen=True)
 class Description(Settings):
-    """Description of a model in its file: its data set, and values of its run's JSON file under the same names."""
+    """Description of a model in its file: its dataset, and values of its run's JSON file under the same names."""
 
     dataset: str
     data_checksum: str

@@ -71,7 +71,7 @@ class Evidence:
         networks = {name: self.network(dataset, name) for name in names}
         released = [one for one in networks.values() if one.released_path.exists()]
         if not released:
-            raise MissingInput(f"no experiment on this data set is released. Received: {dataset!r} in {self.folder}")
+            raise MissingInput(f"no experiment on this dataset is released. Received: {dataset!r} in {self.folder}")
         best = max(released, key=lambda one: (one.experiment == HEADLINE, one.runs["val_accuracy"].mean()))
         baseline = networks.get(BASELINE_EXPERIMENT, best)
         return [best] if best is baseline else [baseline, best]
@@ -92,7 +92,7 @@ class Released:
 
 @dataclass(frozen=True)
 class Network:
-    """An experiment on a data set with one preset: its runs, and measurements of its released model.
+    """An experiment on a dataset with one preset: its runs, and measurements of its released model.
 
     The default preset is the largest that the experiment was run with. A property that was not run or measured raises
     `MissingInput`, which says how to get it.
@@ -202,7 +202,7 @@ class Network:
 
 @cache
 def untrained_network(dataset: str, experiment: str) -> keras.Model:
-    """Builds the untrained network of an experiment for a public data set, to count its parameters."""
+    """Builds the untrained network of an experiment for a public dataset, to count its parameters."""
     return create_model(split_epochs(experiment)[0], None, INPUT_SHAPES[dataset], len(CLASS_NAMES[dataset]))
 
 

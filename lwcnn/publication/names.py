@@ -1,4 +1,4 @@
-"""Plain names of experiments, data sets and budgets; code names appear in commands, captions and result files."""
+"""Plain names of experiments, datasets and budgets; code names appear in commands, captions and result files."""
 
 import re
 from pathlib import Path

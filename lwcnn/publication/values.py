@@ -1,7 +1,7 @@
 r"""Values by name, which the report prints by `\val{name}` and the audit compares with claims.
 
-A name is one of the patterns of `VALUES`, where <group> is <data set>/<experiment> with the largest preset that was
-run, or <data set>/<experiment>/<preset>.
+A name is one of the patterns of `VALUES`, where <group> is <dataset>/<experiment> with the largest preset that was
+run, or <dataset>/<experiment>/<preset>.
 """
 
 import re
@@ -35,9 +35,9 @@ def resolve(name: str, evidence: Evidence) -> Value | MissingInput:
 
 
 def _network(evidence: Evidence, group: str) -> Network:
-    """Returns the network of a group, whose data set, experiment and preset are known."""
+    """Returns the network of a group, whose dataset, experiment and preset are known."""
     dataset, experiment, *presets = group.split("/")
-    parts = [("data set", dataset, DISPLAY_NAMES), ("experiment", split_epochs(experiment)[0], EXPERIMENT_NAMES)]
+    parts = [("dataset", dataset, DISPLAY_NAMES), ("experiment", split_epochs(experiment)[0], EXPERIMENT_NAMES)]
     parts += [("preset", preset, PRESETS_BY_SIZE) for preset in presets]
     for kind, name, known in parts:
         require_known(kind, name, known)
@@ -147,7 +147,7 @@ def _trial(evidence: Evidence, *names: str) -> Measurement:
 
 
 def _unfreezing(evidence: Evidence, which: str) -> Measurement:
-    """Returns the change of accuracy as the paper's last phase begins, over the full runs on all data sets."""
+    """Returns the change of accuracy as the paper's last phase begins, over the full runs on all datasets."""
     moves = []
     for dataset in DATASET_ORDER:
         for history in evidence.network(dataset, "paper", "full").runs["history"]:

@@ -30,7 +30,7 @@ def wrong(advice: str, received: object) -> LwcnnError:
 
 @contextlib.contextmanager
 def located(where: object) -> Iterator[None]:
-    """Adds the file or data set to the message of an LwcnnError that the block raises."""
+    """Adds the file or dataset to the message of an LwcnnError that the block raises."""
     try:
         yield
     except LwcnnError as error:

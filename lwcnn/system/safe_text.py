@@ -1,4 +1,4 @@
-"""Decodes names from users' files and data sets, and escapes them: one function per output format."""
+"""Decodes names from users' files and datasets, and escapes them: one function per output format."""
 
 import re
 import unicodedata

@@ -72,7 +72,7 @@ class Checkpoint:
 
     Attributes:
         path: Path of the .npz file. A file of another phase, distillation, seed or split is rejected. Pixels, layers
-            and teachers are not compared: use a file for each model, data set and teacher.
+            and teachers are not compared: use a file for each model, dataset and teacher.
 
     Examples:
         >>> head = Phase("head", OptimizerConfig("nadam"), epochs=1, trainable=("head_*",))
@@ -121,7 +121,7 @@ class Checkpoint:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
             aside = Path(f"{self.path}.unreadable")
             Path(self.path).replace(aside)
-            reason = " ".join(str(error).split()).partition(". ")[0][:200]  # the rest is advice for data sets
+            reason = " ".join(str(error).split()).partition(". ")[0][:200]  # the rest is advice for datasets
             told = "The checkpoint %s cannot be read (%s): renamed to %s; the phase starts over"
             _log.warning(told, self.path, reason, aside.name)
             return None

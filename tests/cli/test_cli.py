@@ -139,9 +139,9 @@ def test_a_model_is_never_taken_for_a_known_data_set_by_name_or_shape(tmp_path, 
     path = tmp_path / "cifar10-paper.keras"
     line = [str(path) if word == "MODEL" else word for word in line]
     for description, words in [
-        (None, "does not name its data set: give it with --dataset"),
-        (describe(made_dataset), "trained on images of your own; give the data set with --dataset.*trained on 'made'"),
-        (describe(made_dataset, dataset="digits"), "other images than those found; give the data set with --dataset"),
+        (None, "does not name its dataset: give it with --dataset"),
+        (describe(made_dataset), "trained on images of your own; give the dataset with --dataset.*trained on 'made'"),
+        (describe(made_dataset, dataset="digits"), "other images than those found; give the dataset with --dataset"),
     ]:
         save_model(path, build_merged_model((32, 32, 3), 10), description)
         assert main(line) == 1

@@ -69,7 +69,7 @@ def test_runs_of_other_settings_have_other_logs(tmp_path):
 
 def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mnist").touch()  # which is no reason to take the name of a data set for its path
+    (tmp_path / "mnist").touch()  # which is no reason to take the name of a dataset for its path
     (tmp_path / "my.npz").touch()
     line = ["train", "paper", "--size", "24x32", "--no-mirror", "--results=r", "--dataset"]
     for dataset, path in (("mnist", "mnist"), ("my.npz", str(tmp_path / "my.npz"))):

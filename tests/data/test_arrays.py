@@ -1,4 +1,4 @@
-"""Tests data sets from memory: NumPy arrays, tf.data, and data sets of Hugging Face's `datasets`."""
+"""Tests datasets from memory: NumPy arrays, tf.data, and datasets of Hugging Face's `datasets`."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_class_names_as_labels():
     assert np.array_equal(data.x_train, numbered.x_train) and np.array_equal(data.y_train, numbered.y_train)
     renamed = np.array(["ant", "bee", "cat", "hen"])
     checksums = [data.checksum, numbered.checksum, load_dataset(((X, renamed[Y]), (X_TEST, renamed[Y_TEST]))).checksum]
-    assert len(set(checksums)) == 3, "names of classes are part of a data set's identity"
+    assert len(set(checksums)) == 3, "names of classes are part of a dataset's identity"
     with pytest.raises(LwcnnError, match="Received: only test images of .*'eel'"):
         load_dataset(((X, names[Y]), (X_TEST, ["eel"] * 12)))
     for missing in (None, np.nan):

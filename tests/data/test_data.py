@@ -1,4 +1,4 @@
-"""Tests that data sets load identically from every file format, and that invalid files are reported."""
+"""Tests that datasets load identically from every file format, and that invalid files are reported."""
 
 import errno
 import gzip
@@ -575,7 +575,7 @@ def idx(array):
 
 
 def official_files(name, tmp_path, monkeypatch):
-    """Returns the files that the server of a data set has, small, and the expected arrays."""
+    """Returns the files that the server of a dataset has, small, and the expected arrays."""
     classes = 200 if name == "tiny_imagenet" else len(CLASS_NAMES[name])
     shape = INPUT_SHAPES[name]
     arrays = made_arrays(shape[:2] if shape[2] == 1 else shape, max(20, classes), 20, classes)
@@ -630,7 +630,7 @@ def official_files(name, tmp_path, monkeypatch):
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Returns a function that serves files as the official source of a data set, and returns the requested paths."""
+    """Returns a function that serves files as the official source of a dataset, and returns the requested paths."""
     servers = []
 
     def start(name, files, checksums_of=None, status=200, cut=False):

@@ -1,4 +1,4 @@
-"""Tests data sets from folders of images: layouts, sizes, kinds of files, the drawn test images, and the cache."""
+"""Tests datasets from folders of images: layouts, sizes, kinds of files, the drawn test images, and the cache."""
 
 import shutil
 

@@ -126,7 +126,7 @@ def test_too_few_images_for_the_folds_is_refused():
         stratified_folds(made_labels([12, 5, 7]), 6, class_names=("ant", "cat", "dog"))
 
 
-# Data sets of any size
+# Datasets of any size
 
 
 @pytest.mark.parametrize("validation", [0.1, 0.2, 1000])

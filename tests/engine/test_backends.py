@@ -60,6 +60,6 @@ def test_smoke_runs_train_with_the_other_backends_blocked(backend, made_npz, tmp
         paper = run["experiment"] == "paper"
         assert [phase["name"] for phase in run["history"]] == (["dual", "head", "all"] if paper else ["all"])
         assert not paper or run["params"] == 5_622
-        # The name of the data set ends in a checksum.
+        # The name of the dataset ends in a checksum.
         (path,) = (tmp_path / step / "results").glob(f"made*/{run['experiment']}/smoke/seed0.json")
         assert json.loads(path.read_text()) == run

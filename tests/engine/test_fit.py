@@ -9,7 +9,7 @@ from lwcnn import fast_fit
 from lwcnn.system.errors import LwcnnError
 
 X = np.random.default_rng(0).normal(size=(30, 6, 6, 2)).astype(np.float32)
-Y = (np.arange(30) % 3)[:, None]  # as Keras's data sets have them
+Y = (np.arange(30) % 3)[:, None]  # as Keras's datasets have them
 
 
 def build(metrics=("accuracy",), loss="sparse_categorical_crossentropy", **settings):

@@ -1,4 +1,4 @@
-"""Tests CSV predictions for folders, .npz files and data sets: unreadable images, errors, constant memory."""
+"""Tests CSV predictions for folders, .npz files and datasets: unreadable images, errors, constant memory."""
 
 import csv
 import io
@@ -416,7 +416,7 @@ def test_names_of_classes_from_a_folder_of_few_images(model, model_file, folder,
 
 @pytest.mark.parametrize("images", ["FOLDER", "cifar10", "FILE"])
 def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, folder, made_dataset, images):
-    """Class names come neither from the file's name nor from the images' data set."""
+    """Class names come neither from the file's name nor from the images' dataset."""
     path, output = tmp_path / "cifar10-paper.keras", tmp_path / "predictions.csv"
     names = tuple(f"class {k}" for k in range(10))
     save_model(path, build_merged_model(SHAPE, 10), describe(replace(made_dataset, class_names=names)))
@@ -432,7 +432,7 @@ def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, fold
 @pytest.mark.parametrize(
     "more, said",
     [
-        (["IMAGES"], "does not name its classes: give its data set with --dataset"),
+        (["IMAGES"], "does not name its classes: give its dataset with --dataset"),
         (["IMAGES", "--dataset=cifar10"], "each of the model's 4 classes.*Received: 10 names"),
         (["IMAGES", "--classes=no/names.txt"], "no/names.txt"),
         (["nowhere"], "no such image, folder or .npz file.*Received: 'nowhere'"),

@@ -414,14 +414,14 @@ def test_only_recipes_that_flip_depend_on_the_data_and_digits_are_never_flipped(
         assert bool(changed - {"network"}) == flips(name, "cifar10")  # gray images have smaller networks
         assert not flips(name, "mnist") and not flips(name, "digits")
         assert not flips(name, ImageSpec((32, 32, 3), mirror=False))
-        for size in ("quick", "full"):  # whatever it is called, an own data set of CIFAR-10's kind is trained alike
+        for size in ("quick", "full"):  # whatever it is called, an own dataset of CIFAR-10's kind is trained alike
             assert get_experiment(name, size, ImageSpec((32, 32, 3), True)) == get_experiment(name, size, "cifar10")
     assert flips("paper_tuned", "cifar10") and flips("narrow_resnet18", "fashion_mnist")
     assert not flips("paper", "cifar10") and not flips("repo_residual_se", "cifar10")
 
 
 def flips(name, dataset):
-    """Whether an experiment mirrors images of the data set, in any phase and branch."""
+    """Whether an experiment mirrors images of the dataset, in any phase and branch."""
     plan = get_experiment(name, "full", dataset)
     found = [phase.augmentation for phase in every_phase(plan)]
     found += [a for _, a in getattr(plan, "branches", ()) if isinstance(a, Augmentation)]

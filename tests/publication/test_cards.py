@@ -95,7 +95,7 @@ def test_the_card_of_ones_own_training_of_a_shipped_network_names_ones_own_file(
 
 @pytest.mark.parametrize(("images", "shown"), [("c" * 64, True), ("other", False)])
 def test_the_card_has_the_int8_accuracy_of_this_file_on_the_images_of_its_run(tmp_path, images, shown):
-    """Whatever the name of the data set that the export was checked on, such as without `-no_mirror`."""
+    """Whatever the name of the dataset that the export was checked on, such as without `-no_mirror`."""
     run = lwcnn.get_experiment("wren").name
     config = plain_settings(lwcnn.get_experiment("wren"))
     changes = {"num_train_images": 600, "config": config, "step": "engine", "data_checksum": "c" * 64}

@@ -406,7 +406,7 @@ def test_what_lacks_its_input_is_named_and_the_rest_drawn(made, tmp_path, capsys
 
 
 def test_without_pixels_only_image_figures_are_skipped(made, tmp_path, capsys):
-    """Results of a data set that is nowhere on this machine."""
+    """Results of a dataset that is nowhere on this machine."""
     for path in (made / "results/digits").rglob("*"):
         if path.is_file():
             copy = tmp_path / "results/mine" / path.relative_to(made / "results/digits")

@@ -113,7 +113,7 @@ def test_published_networks_have_the_parameters_of_those_trained_here(evidence):
         "narrow ResNet-18": "narrow_resnet18-epochs100/full",
     }
     published = PUBLISHED[PUBLISHED["name"].isin(list(trained))]
-    assert len(published) == len(trained) + 2, "the paper's on three data sets"
+    assert len(published) == len(trained) + 2, "the paper's on three datasets"
     for one in published.itertuples():
         assert one.params == evidence.network(one.dataset, *trained[one.name].split("/")).runs["params"].iloc[0]
 

@@ -44,7 +44,7 @@ def test_the_reference_has_all_public_names():
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
-    """Names that examples may use besides the public ones: a small data set, its parts, a model for it and a folder."""
+    """Names that examples may use besides the public ones: a small dataset, its parts, a model for it and a folder."""
     images, labels = make_images(80)
     parts = [lwcnn.Images(images, labels, part) for part in np.split(np.arange(80), [60])]
     known = {name: getattr(lwcnn, name) for name in lwcnn.__all__} | {"lwcnn": lwcnn, "np": np, "Path": Path}

@@ -75,7 +75,7 @@ PUBLISHED_AUGMENTATION = Augmentation(rotation=0.1, zoom=0.2, translation=0.2, b
 def augment_batch(
     images: np.ndarray, augmentation: Augmentation, seed: int, epoch: int, indices: np.ndarray, stream: int = 0
 ) -> np.ndarray:
-    """Returns augmented uint8 images (n, height, width, 1 to 4 channels); `indices` are positions in the data set."""
+    """Returns augmented uint8 images (n, height, width, 1 to 4 channels); `indices` are positions in the dataset."""
     changed = images.copy(order="C")
     if len(images) == 0:
         return changed

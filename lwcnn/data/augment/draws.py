@@ -29,7 +29,7 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True)
 class Draws:
-    """Source of random numbers for the images of a batch; `indices` are their positions in the data set."""
+    """Source of random numbers for the images of a batch; `indices` are their positions in the dataset."""
 
     seed: int
     epoch: int

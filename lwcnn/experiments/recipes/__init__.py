@@ -64,7 +64,7 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     Args:
         name: Name of a network or experiment (see `lwcnn list`).
         preset: "smoke", "quick", "medium" or "full", which sets the number of epochs of each phase.
-        dataset: A `Dataset` or its `spec`, or the name of a public data set. The augmentation of our recipes depends on
+        dataset: A `Dataset` or its `spec`, or the name of a public dataset. The augmentation of our recipes depends on
             it: small images are shifted less, and digits are not mirrored.
 
     Returns:

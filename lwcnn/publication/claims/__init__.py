@@ -40,4 +40,4 @@ reproduce; "built" in `source` marks what was counted from a system's own code w
 """
 
 PAPER_ACCURACY = PUBLISHED[PUBLISHED["name"] == "paper, as reported"].set_index("dataset")["accuracy"].to_dict()
-"""Test accuracy by data set in the abstract of arXiv 2501.15547."""
+"""Test accuracy by dataset in the abstract of arXiv 2501.15547."""

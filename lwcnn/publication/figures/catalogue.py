@@ -26,7 +26,7 @@ _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
 FIGURES = {function.__name__: function for function in _FUNCTIONS}
 
 ONLY_CIFAR10 = ("method", "frontier", "techniques", "robustness", "architecture_wren")
-"""Figures for CIFAR-10; for other data sets, they are drawn only if they are named."""
+"""Figures for CIFAR-10; for other datasets, they are drawn only if they are named."""
 
 PRINTED = ("method", "frontier", "parts", "techniques", "costs", "reliability", "right_and_wrong")
 """Figures of CIFAR-10 that the report prints: they are written as PDF too."""
@@ -43,8 +43,8 @@ def draw_figures(
 ) -> Iterator[tuple[str, list[Path], str]]:
     """Draws figures into `<output>/<dataset>/<name>.png`.
 
-    By default, all figures are drawn, for every data set with a released model. `datasets` are names among the results,
-    or the folders or files that the images were read from. Yields each figure's data set and name, its files, and the
+    By default, all figures are drawn, for every dataset with a released model. `datasets` are names among the results,
+    or the folders or files that the images were read from. Yields each figure's dataset and name, its files, and the
     reason if it has none: a figure without its input is skipped, and older files stay. Figures that fail raise an error
     after the others are drawn.
     """
@@ -59,7 +59,7 @@ def draw_figures(
     for dataset in datasets:
         matching = [name for name in with_results if name == dataset or _was_read_from(name, dataset)]
         if not matching:
-            raise unknown_name("data set among the results", dataset, with_results)
+            raise unknown_name("dataset among the results", dataset, with_results)
         sources |= {name: None if name == dataset else dataset for name in matching}
     failed = []
     sources = sources or dict.fromkeys(with_models or with_results)

@@ -231,5 +231,5 @@ def _arrow(ax: Axes, x: float, row: int, to_x: float, to_row: int) -> None:
 def method(inputs: Inputs) -> Figure:
     """The paper's method: dual model, merge and progressive unfreezing."""
     if (shape := INPUT_SHAPES.get(inputs.dataset)) is None:
-        raise MissingInput(f"it needs a public data set. Received: {inputs.dataset!r}")
+        raise MissingInput(f"it needs a public dataset. Received: {inputs.dataset!r}")
     return plot_method(shape, len(inputs.class_names), f"The paper's method, for {' × '.join(map(str, shape))} images")

@@ -1,4 +1,4 @@
-"""The inputs of figures, read on demand: the results on one data set, its released models and its pixels."""
+"""The inputs of figures, read on demand: the results on one dataset, its released models and its pixels."""
 
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from lwcnn.system.safe_text import plot_text
 
 
 class Inputs:
-    """The evidence on one data set, for all presets or one, with its released models and pixels.
+    """The evidence on one dataset, for all presets or one, with its released models and pixels.
 
     `source` is the folder or file of the user's own images.
     """
@@ -41,7 +41,7 @@ class Inputs:
         shown = runs[(runs["dataset"] == self.dataset) & ~runs["experiment"].map(is_part) & ~few]
         if shown.empty:
             found = f"{self.dataset!r} in {self.folders.results}"
-            raise MissingInput(f"there are no results on this data set. Received: {found}")
+            raise MissingInput(f"there are no results on this dataset. Received: {found}")
         return [self.network(*names) for names in shown[["experiment", "preset"]].drop_duplicates().to_numpy()]
 
     @property
@@ -87,7 +87,7 @@ class Inputs:
         elif self.dataset not in DATASET_NAMES:
             raise MissingInput(f"give the folder or file of the images with --dataset. Received: {self.dataset!r}")
         elif find_dataset(self.dataset, self.folders.data) is None:
-            raise MissingInput(f"the data set's images are missing (LWCNN_DATA_DIR). Received: {self.dataset!r}")
+            raise MissingInput(f"the dataset's images are missing (LWCNN_DATA_DIR). Received: {self.dataset!r}")
         else:
             data = load_dataset(self.dataset, self.folders.data, download=False)
         if data.checksum != self.networks[0].runs["data_checksum"].iloc[0]:

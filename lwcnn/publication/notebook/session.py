@@ -36,10 +36,10 @@ PUBLISHED_FIGURES = ("ablation", "folds", "parts")
 
 @dataclass(frozen=True)
 class Session:
-    """A session of the notebook: its data set, the preset and seeds of its runs, and the results that it shows.
+    """A session of the notebook: its dataset, the preset and seeds of its runs, and the results that it shows.
 
     The session trains the paper's method. Other results come from `folders`: the committed ones or, if there are none
-    for the data, `OWN_FOLDERS`; the session then trains Wren, too. `notice` says why the data set is not the one asked
+    for the data, `OWN_FOLDERS`; the session then trains Wren, too. `notice` says why the dataset is not the one asked
     for.
     """
 
@@ -55,7 +55,7 @@ class Session:
         return self.folders == OWN_FOLDERS
 
     def _repr_markdown_(self) -> str:
-        """The data set and runs of the session, shown if it is a cell's last value."""
+        """The dataset and runs of the session, shown if it is a cell's last value."""
         data = self.data
         trained = "`paper` and Wren" if self.trains_all else "`paper`"
         seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
@@ -73,7 +73,7 @@ class Session:
 
     @property
     def published(self) -> Inputs:
-        """The committed results on this data set or else on CIFAR-10; the session's results if there are none."""
+        """The committed results on this dataset or else on CIFAR-10; the session's results if there are none."""
         committed = committed_folders()
         return Inputs(PUBLISHED_DATASET, committed) if self.trains_all and committed else self.inputs
 
@@ -94,7 +94,7 @@ class Session:
                 self._run(experiment, seed)
 
     def few_images(self, num_classes: int, num_train: int, num_test: int) -> Dataset:
-        """A data set like a user's own, made from the first classes and images of this one."""
+        """A dataset like a user's own, made from the first classes and images of this one."""
         data, parts = self.data, []
         for x, y, count in ((data.x_train, data.y_train, num_train), (data.x_test, data.y_test, num_test)):
             chosen = np.flatnonzero(y < num_classes)[:count]
@@ -131,10 +131,10 @@ class Session:
 def open_session(
     dataset: str = "cifar10", preset: str = "quick", seeds: Sequence[int] = (0,), plots: str | Path = OWN_PLOTS
 ) -> Session:
-    """Opens a session: loads the data set and finds the committed results for it.
+    """Opens a session: loads the dataset and finds the committed results for it.
 
     Args:
-        dataset: Name of a data set, or path of a folder or an .npz file. If "cifar10" is not available,
+        dataset: Name of a dataset, or path of a folder or an .npz file. If "cifar10" is not available,
             scikit-learn's digits and the preset `quick` are used, and a notice says so.
         preset: Preset of the runs of this session: `paper`, and Wren if there are no committed results for the data.
         seeds: One or more integers from 0. Seeds of these runs.

@@ -19,7 +19,7 @@ NUM_PAIRS = 6  # of classes that are confused most
 def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequence[str] | None = None) -> Table:
     """Accuracy, calibration and training time of experiments, a row per experiment and preset.
 
-    By default of all data sets and experiments, except parts and techniques, which have their own tables.
+    By default of all datasets and experiments, except parts and techniques, which have their own tables.
     """
     runs = evidence.runs
     recipes = runs["experiment"].map(lambda name: split_epochs(name)[0])

@@ -82,7 +82,7 @@ def efficiency(evidence: Evidence) -> Table:
 
 
 def reproduction(evidence: Evidence) -> Table:
-    """The paper's architecture on its three data sets: the paper's accuracy and ours."""
+    """The paper's architecture on its three datasets: the paper's accuracy and ours."""
     pairs = [(dataset, name) for dataset in PAPER_ACCURACY for name in (*_REPRODUCTION, *_MORE.get(dataset, ()))]
     validation: Columns = {"validation": lambda one: mean_and_spread(one.runs["val_accuracy"]).bare()}
     paper: Columns = {"paper": lambda one: f"{100 * PAPER_ACCURACY[one.dataset]:.0f}"}
@@ -158,6 +158,6 @@ def _minutes(one: Network) -> str:
 
 
 def _by_dataset(evidence: Evidence, columns: Columns, pairs: Iterable[tuple[str, str]], kinds: str = "") -> Table:
-    """Makes a table with a group of networks per data set."""
+    """Makes a table with a group of networks per dataset."""
     groups = [[evidence.network(*pair) for pair in found] for _, found in groupby(pairs, lambda pair: pair[0])]
     return table_of(columns, *groups, kinds=kinds)
