@@ -310,7 +310,7 @@ def test_help_has_examples(capsys):
         (["run", "--preset=quik"], "Unknown preset. Did you mean 'quick'?"),
         (["summary", "papr"], "Did you mean 'paper'"),
         (["summary", "none.keras"], "Received: none.keras"),
-        (["list", "techniqe"], "Unknown part of an experiment's name. Did you mean 'technique_sgd'"),
+        (["list", "techniqe"], "Unknown experiment. Did you mean 'technique_sgd'"),
         (["train", "paper", "--dataset=cifar11"], "Did you mean 'cifar10'"),
         (
             ["predict", "wren", "a.png", "--dataset=cifar1"],

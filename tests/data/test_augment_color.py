@@ -173,3 +173,14 @@ def test_blur_draws_its_sigma_evenly():
     out = augment_batch(images, Augmentation(blur=GaussianBlur(1.0, (0.5, 1.5))), 5, 0, np.arange(4000))
     wider = gaussian_blur(image, np.array([1.0]))[0, 1, 1, 0]
     assert abs((out[:, 1, 1, 0] < wider).mean() - 0.5) < 0.05
+
+
+def test_hues_move_alike_in_both_directions():
+    red = np.zeros((4000, 1, 1, 3), np.uint8)
+    red[..., 0] = 200
+    jitter = Augmentation(color_jitter=ColorJitter(hue=0.1))
+    _, green, blue = augment_batch(red, jitter, 0, 0, np.arange(4000))[:, 0, 0].astype(int).T
+    to_yellow, to_magenta = (green > blue).mean(), (blue > green).mean()
+    assert abs(to_yellow - to_magenta) < 0.08 and to_yellow + to_magenta > 0.95
+    # A tenth of the circle is 0.6 of the way from red to yellow or magenta.
+    assert (green.max(), blue.max()) == pytest.approx((120, 120), abs=2)

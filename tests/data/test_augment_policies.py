@@ -46,8 +46,6 @@ def test_trivial_augment_draws_every_operation_and_level_evenly(applied):
         levels = 30 * strengths / policies.WIDE.get(name, 1)
         np.testing.assert_allclose(levels, np.rint(levels), atol=1e-9)
         assert (levels.min(), levels.max()) == pytest.approx((-30, 30)) and abs(levels.mean()) < 2
-    degrees, pixels = 30 * policies.WIDE["rotate"], 32 * 150 / 331 * policies.WIDE["translate_x"]
-    assert (degrees, pixels) == pytest.approx((135, 32))
 
 
 def test_auto_augment_follows_its_policy(applied):
@@ -63,6 +61,60 @@ def test_auto_augment_follows_its_policy(applied):
             assert len(strengths) / COUNT == pytest.approx(expected, abs=0.006)
             assert set(np.rint(9 * np.abs(strengths))) == {level for _, probability, level in entries if probability}
     assert len(policies.CIFAR_POLICY) == 25
+
+
+# torchvision 0.21's `TrivialAugmentWide` on images of 32x32 pixels, and what RandAugment's full strength is here.
+WIDEST = {
+    "rotate": (135, 30),
+    "posterize": (6, 4),
+    "shear_x": (0.99, 0.3),
+    "shear_y": (0.99, 0.3),
+    "translate_x": (32, 32 * 150 / 331),
+    "translate_y": (32, 32 * 150 / 331),
+    "solarize": (255, 255),
+    **dict.fromkeys(("color", "contrast", "brightness", "sharpness"), (0.99, 0.9)),
+}
+
+# Table 7 of AutoAugment's paper (arXiv 1805.09501): operation, probability in tenths and level; equal to torchvision's.
+CIFAR_POLICY = """
+    invert 1 - contrast 2 6; rotate 7 2 translate_x 3 9; sharpness 8 1 sharpness 9 3; shear_y 5 8 translate_y 7 9;
+    autocontrast 5 - equalize 9 -; shear_y 2 7 posterize 3 7; color 4 3 brightness 6 7; sharpness 3 9 brightness 7 9;
+    equalize 6 - equalize 5 -; contrast 6 7 sharpness 6 5; color 7 7 translate_x 5 8; equalize 3 - autocontrast 4 -;
+    translate_y 4 3 sharpness 2 6; brightness 9 6 color 2 8; solarize 5 2 invert 0 -; equalize 2 - autocontrast 6 -;
+    equalize 2 - equalize 6 -; color 9 9 equalize 6 -; autocontrast 8 - solarize 2 8; brightness 1 3 color 7 0;
+    solarize 4 5 autocontrast 9 -; translate_y 9 9 translate_y 7 9; autocontrast 9 - solarize 8 3;
+    equalize 8 - invert 1 -; translate_y 7 9 autocontrast 9 -
+"""
+
+
+@pytest.mark.parametrize("name", WIDEST)
+def test_trivial_augment_is_as_wide_as_torchvisions(name):
+    widest, full = WIDEST[name]
+    assert full * policies.WIDE.get(name, 1) == pytest.approx(widest)
+
+
+def test_the_policy_of_cifar_is_that_of_its_paper():
+    expected = []
+    for pair in CIFAR_POLICY.split(";"):
+        words = pair.split()
+        expected += [tuple(words[:3]), tuple(words[3:])]
+    found = [
+        (name, f"{10 * probability:.0f}", "-" if name in ("invert", "autocontrast", "equalize") else str(level))
+        for pair in policies.CIFAR_POLICY
+        for name, probability, level in pair
+    ]
+    assert found == expected and len(found) == 50
+
+
+def test_rotation_turns_counterclockwise_by_thirty_degrees_at_full_strength():
+    image = np.zeros((1, 61, 61, 1), np.uint8)
+    image[0, 29:32, 49:52] = 200  # 20 pixels to the right of the center
+    rows, columns = np.mgrid[:61, :61]
+    for strength in (1.0, -0.5):
+        turned = policies.OPERATIONS["rotate"](image, np.array([strength]), "constant")[0, :, :, 0].astype(float)
+        place = (rows * turned).sum() / turned.sum(), (columns * turned).sum() / turned.sum()
+        angle = strength * np.pi / 6
+        assert place == pytest.approx((30 - 20 * np.sin(angle), 30 + 20 * np.cos(angle)), abs=0.2)
 
 
 def test_a_policy_by_hand():

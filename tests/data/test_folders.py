@@ -156,6 +156,48 @@ def test_layouts(tmp_path, parts, counts, beside):
     assert (len(data.x_train), len(data.x_test)) == counts
 
 
+def test_of_three_parts_only_test_is_for_the_test(tmp_path):
+    counts = {"train": 5, "val": 3, "test": 4}
+    for place, (part, count) in enumerate(counts.items()):
+        for label, name in enumerate(COLORS):
+            for number in range(count):
+                paint(tmp_path / part / name / f"{number}.png", (50 * place, 100 * label, 0), number)
+    data = load_dataset(tmp_path)
+    assert sorted(data.x_train[:, 0, 0, 0] // 50) == [0] * 10 + [1] * 6
+    assert list(data.x_test[:, 0, 0, 0] // 50) == [2] * 8
+    for images, labels in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+        np.testing.assert_array_equal(images[:, 0, 0, 1] // 100, labels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photos_are_turned_upright(tmp_path, orientation):
+    """The eight orientations of the EXIF standard; the stored pixels have 3 rows and 4 columns."""
+    stored = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    upright = {
+        1: stored,
+        2: np.fliplr(stored),
+        3: np.rot90(stored, 2),
+        4: np.flipud(stored),
+        5: stored.T,
+        6: np.rot90(stored, -1),
+        7: np.rot90(stored, 2).T,
+        8: np.rot90(stored),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    shape = image_files.choose_shape([tmp_path / "a.png"], None)
+    assert shape == (*upright.shape, 1)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", shape)[..., 0], upright)
+
+
+def test_resized_images_keep_their_rows_and_columns(tmp_path):
+    quadrants = np.array([[0, 80], [160, 240]], np.uint8)
+    Image.fromarray(quadrants.repeat(20, axis=0).repeat(12, axis=1)).save(tmp_path / "a.png")  # 40x24 pixels
+    found = read_image(tmp_path / "a.png", (20, 12, 1))[..., 0]
+    np.testing.assert_array_equal(found[np.ix_([2, 17], [2, 9])], quadrants)
+
+
 def test_sizes_become_the_median_or_the_chosen_one(tmp_path):
     fill(tmp_path / "pets", size=(12, 8))
     turned = Image.Exif()
@@ -248,7 +290,7 @@ def test_a_class_without_readable_images_is_named(tmp_path, name):
     paint(pets / "hen" / "1.png", 9), paint(pets / "hen" / "2.png", 8), paint(pets / "hen" / "3.png", 7)
     for path in (pets / name).iterdir():
         path.write_text("no image")
-    with pytest.raises(LwcnnError, match=f"Add training images.*no training image of class {name} in .*pets"):
+    with pytest.raises(LwcnnError, match=f"to every class. Received: no training image of class {name} in .*pets"):
         load_dataset(pets)
 
 
@@ -304,3 +346,18 @@ def test_mistakes_are_told_in_words(tmp_path):
 def test_a_size_for_which_there_is_no_memory_is_refused_before_any_is_taken(made_npz):
     with pytest.raises(LwcnnError, match=r"do not fit into this machine's memory.*Received: .* 300 images of shape"):
         load_dataset(made_npz, size=99_999)
+
+
+def test_the_only_class_is_named(tmp_path):
+    for number in range(5):
+        paint(tmp_path / "dataset" / "cat" / f"{number}.png", COLORS["cat"], number)
+    with pytest.raises(LwcnnError, match=r"Give at least two classes. Received: 1 \(dataset\)"):
+        load_dataset(tmp_path)
+
+
+def test_a_folder_with_the_name_of_a_dataset_is_mentioned(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "digits")
+    assert load_dataset("digits").name == "digits"
+    assert caplog.messages == ["Reading the dataset digits. For the folder of this name, give ./digits"]
+    assert load_dataset("./digits").class_names == ("cat", "dog")

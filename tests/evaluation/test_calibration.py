@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_data import ROOT
 from scipy.special import softmax
+from sklearn.metrics import log_loss
 
 from lwcnn.evaluation.metrics import accuracy, measure_calibration
 
@@ -42,3 +43,12 @@ def test_thresholds_undo_a_known_shift(fit_thresholds):
 def test_a_class_without_images_has_the_largest_threshold(fit_thresholds):
     logits = np.random.default_rng(0).normal(size=(50, 3))
     assert fit_thresholds(logits, np.arange(50) % 2).argmin() == 2
+
+
+def test_the_scaled_loss_is_that_of_the_test_images_at_the_fitted_temperature():
+    draws = np.random.default_rng(0)
+    labels = draws.integers(0, 3, 4000)
+    logits = 4 * (2 * np.eye(3)[labels] + draws.normal(size=(4000, 3)))
+    found = measure_calibration(logits[:2000], labels[:2000], logits[2000:], labels[2000:])
+    probabilities = softmax(logits[2000:] / found["temperature"], axis=1)
+    assert found["test_loss_scaled"] == pytest.approx(log_loss(labels[2000:], probabilities), rel=1e-6)

@@ -45,7 +45,7 @@ def _by_hand():
 
 
 @pytest.mark.parametrize("backend", [keras.backend.backend(), "jax"])
-def test_heat_map_is_the_hand_computed_one(backend, monkeypatch, capsys):
+def test_heatmap_is_the_hand_computed_one(backend, monkeypatch, capsys):
     """On JAX in a process without TensorFlow, on the backend of the tests in this one without JAX."""
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is an option")

@@ -169,6 +169,33 @@ def test_a_tensor_is_an_array_of_images_and_one_image_is_not(model, monkeypatch)
         predict_images(model, images[0])
 
 
+def test_a_photo_of_another_size_is_one_image_too(model):
+    with pytest.raises(LwcnnError, match=r"of shape \(12, 12, 3\); for a single one, .* Received: shape \(40, 30, 3\)"):
+        predict_images(model, np.zeros((40, 30, 3), np.uint8))
+
+
+def test_an_empty_path_is_refused(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (12, 12)).save("a.png")
+    with pytest.raises(LwcnnError, match="Received: an empty path"):
+        predict_images(model, "")
+
+
+@pytest.mark.parametrize("low, high", [(0.0, 1.0), (-1.0, 1.0), (-2.1, 2.6), (-1.0, 255.0)])
+def test_scaled_and_standardized_pixels_are_refused(model, low, high):
+    images = np.linspace(low, high, 2 * 12 * 12 * 3).reshape(2, *SHAPE)
+    with pytest.raises(LwcnnError, match=f"Give pixels from 0 to 255, .* Received: float64 from {low:g} to {high:g}$"):
+        predict_logits(model, images)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_no_numbers_are_refused(model, value):
+    images = np.full((2, *SHAPE), 100.0)
+    images[1, 0, 0, :2] = value
+    with pytest.raises(LwcnnError, match="Give images without NaN and infinity. Received: 2 such values"):
+        predict_logits(model, images)
+
+
 def test_with_tta_digits_are_not_mirrored(tmp_path, capsys):
     digits = load_dataset("digits").x_test[:1]
     Image.fromarray(digits[0, :, :, 0]).save(path := tmp_path / "digit.png")
@@ -426,7 +453,8 @@ def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, fold
         save_model(path, build_merged_model((32, 32, 3), 10), describe(replace(made_dataset, class_names=names)))
     given = {"FOLDER": str(folder), "FILE": str(tmp_path / "own.npz")}.get(images, images)
     assert main(["predict", str(path), given, f"--output={output}", f"--data-dir={tmp_path}"]) == 0
-    assert {row[1] for row in read_csv(output)[1:]} <= set(names)
+    rows = read_csv(output)[1:]
+    assert rows and {row[1] for row in rows} <= set(names)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_an_accuracy_is_that_of_seeds_and_images():
 ONE = np.ones(3, bool)
 
 
-@pytest.mark.parametrize("correct, reference", [([], []), ([ONE], []), ([ONE, ONE], [ONE]), ([ONE], [ONE, ONE])])
+@pytest.mark.parametrize("correct, reference", [([ONE], []), ([ONE, ONE], [ONE]), ([ONE], [ONE, ONE])])
 def test_unequal_numbers_of_seeds_are_refused(correct, reference):
     with pytest.raises(ValueError):
         paired_difference(correct, reference)

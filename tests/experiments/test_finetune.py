@@ -10,8 +10,9 @@ from PIL import Image
 
 from lwcnn.cli.main import main
 from lwcnn.data.datasets import load_dataset
+from lwcnn.data.known import ImageSpec
 from lwcnn.data.splits import is_among, join_hashes
-from lwcnn.experiments.finetune import finetune, load_for
+from lwcnn.experiments.finetune import fine_tuning, finetune, load_for
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.description import describe_model, read_archive, read_description
 from lwcnn.models.dual import build_merged_model
@@ -139,3 +140,9 @@ def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["finetune", str(start)])
     assert "required: --dataset" in capsys.readouterr().err
+
+
+def test_most_epochs_train_all_layers_and_the_new_head_has_the_highest_rate():
+    phases = fine_tuning("wren-s", ImageSpec((32, 32, 3), True), "full").phases
+    found = [(phase.name, phase.epochs, phase.optimizer.learning_rate) for phase in phases]
+    assert found == [("head", 12, 0.04), ("last_half", 12, 0.01), ("all", 36, 0.01)]  # of 60 epochs

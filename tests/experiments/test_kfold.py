@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import statistics
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -97,6 +98,38 @@ def test_every_fold_from_scratch_has_the_seed_of_the_run_and_a_cache_key_of_its_
     assert [call.seed for call in calls.method] == [7] * 5
     keys = [call.data_key for call in calls.method]
     assert len(set(keys)) == 5 and all(made_dataset.checksum in key for key in keys)
+
+
+def right(labels):
+    """Accuracy of the model of these tests, which predicts the class k % 10 for image k."""
+    return float((np.arange(len(labels)) % 10 == labels).mean())
+
+
+def test_accuracies_are_those_of_the_labels_of_each_fold(made_dataset, folders, calls):
+    result = run_kfold("paper", made_dataset, "quick", num_folds=3, folders=folders)
+    seen = [np.union1d(call.training.indices, call.validation.indices) for call in calls.method]
+    expected = [right(np.delete(made_dataset.y_train, inside)) for inside in seen]
+    assert result["accuracies"] == pytest.approx(expected) and len(set(expected)) > 1
+    assert result["mean_accuracy"] == pytest.approx(statistics.mean(expected))
+    assert result["std_accuracy"] == pytest.approx(statistics.stdev(expected))
+
+
+def test_the_leak_is_measured_on_the_test_images(made_dataset, folders, calls):
+    data = replace(made_dataset, y_test=np.arange(100) % 10)
+    result = run_kfold("paper", data, "quick", leaky=True, num_folds=2, folders=folders)
+    assert result["test_accuracy"] == 1
+    assert result["leak"] == pytest.approx(statistics.mean(result["accuracies"]) - 1)
+
+
+def test_copies_of_an_image_are_never_trained_on_and_assessed(made_dataset, folders, calls):
+    images, labels = made_dataset.x_train[:100], made_dataset.y_train[:100]
+    data = replace(made_dataset, x_train=images.repeat(3, axis=0), y_train=labels.repeat(3))
+    run_kfold("paper", data, "quick", num_folds=3, folders=folders)
+    for call in calls.method:
+        parts = [call.training.indices, call.validation.indices]
+        parts.append(np.setdiff1d(np.arange(300), np.concatenate(parts)))
+        found = [{image.tobytes() for image in data.x_train[part]} for part in parts]
+        assert all(found) and sum(map(len, found)) == len(set.union(*found)) == 100
 
 
 def test_leaky_folds_have_the_notebooks_limits_and_their_own_seeds(made_dataset, folders, calls):

@@ -20,7 +20,7 @@ from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph, to_c_array
 from lwcnn.export.convert import build_deployable, draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.export.formats import FORMATS, LitertModel
-from lwcnn.export.run import compare_logits, export_model, require_agreement
+from lwcnn.export.run import compare_logits, export_model, require_agreement, run_batches
 from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
 
@@ -370,3 +370,11 @@ def test_the_paper_s_mnist_model_in_int8(tmp_path):
     assert report["drop_points"] <= 0.3 and report["size_bytes"] < 30_000
     assert (report["input_scale"], report["input_zero_point"]) == (1.0, -128)
     assert report["num_calibration_images"] == 1000
+
+
+def test_batches_of_an_exported_file_are_in_order():
+    images = np.random.default_rng(0).integers(0, 256, (250, 2, 2, 1), dtype=np.uint8)
+    sizes = []
+    found = run_batches(lambda batch: sizes.append(len(batch)) or batch.reshape(len(batch), 4), images)
+    np.testing.assert_array_equal(found, images.reshape(250, 4))
+    assert sizes == [100, 100, 50] and found.dtype == np.float32

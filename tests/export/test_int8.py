@@ -13,6 +13,7 @@ from lwcnn.export import convert
 from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.convert import build_deployable, convert_deployable, to_litert_int8
 from lwcnn.export.formats import LitertModel
+from lwcnn.export.int8 import equalize
 from lwcnn.export.int8.equalize import _quietest, equalize_channels
 from lwcnn.export.int8.files import correct_biases, share_vectors
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
@@ -59,8 +60,8 @@ def test_a_model_without_convolutions_to_equalize_is_exported(images):
     parts = [layers.SeparableConv2D(8, 3), layers.BatchNormalization(), layers.LeakyReLU(), layers.MaxPooling2D()]
     top = [layers.GlobalAveragePooling2D(), layers.Dense(4)]
     model = keras.Sequential([keras.Input(images.shape[1:]), layers.Rescaling(1 / 255), *parts, *top])
-    found = LitertModel(to_litert_int8(model, images))(images)
-    assert np.abs(found - predict_logits(model, images)).max() < 0.05
+    found, expected = LitertModel(to_litert_int8(model, images))(images), predict_logits(model, images)
+    assert np.abs(found - expected).max() < 0.05 * np.ptp(expected)
 
 
 def test_a_model_within_a_model_is_exported_as_it_is(images):
@@ -69,8 +70,8 @@ def test_a_model_within_a_model_is_exported_as_it_is(images):
     inputs = keras.Input(shape)
     x = layers.BatchNormalization()(inner(layers.Rescaling(1 / 255)(inputs)))
     model = keras.Model(inputs, layers.Dense(4)(x))
-    found = LitertModel(to_litert_int8(model, images))(images)
-    assert np.abs(found - predict_logits(model, images)).max() < 0.05
+    found, expected = LitertModel(to_litert_int8(model, images))(images), predict_logits(model, images)
+    assert np.abs(found - expected).max() < 0.05 * np.ptp(expected)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,18 @@ def test_simplified_and_equalized_models_have_the_same_results(model, images):
     assert spreads[1] < spreads[0]
     alone = channel_ranges(equal, "stage1_block1_depthwise", images)  # it shares its factors with no other map
     assert np.allclose(alone, alone[0])
+
+
+def test_channels_are_equalized_by_their_ranges_over_all_images(monkeypatch):
+    monkeypatch.setattr(equalize, "_BATCH_SIZE", 1)
+    inputs = keras.Input((1, 1, 2))
+    x = layers.Conv2D(1, 1, name="second")(layers.DepthwiseConv2D(1, name="first")(inputs))
+    model = keras.Model(inputs, layers.Flatten()(x))
+    model.set_weights([np.array([[[[4.0], [1.0]]]]), np.zeros(2), np.ones((1, 1, 2, 1)), np.zeros(1)])
+    images = np.array([[2, 1], [1, 2]], np.uint8).reshape(2, 1, 1, 2)  # outputs 8, 1 and 4, 2: ranges of 8 and 2
+    for order in (1, -1):
+        kernel = equalize_channels(build_deployable(model), images[::order]).get_layer("first").get_weights()[0]
+        np.testing.assert_allclose(kernel.ravel(), [4, 4], rtol=1e-5)
 
 
 @pytest.mark.parametrize("use_bias", [False, True])

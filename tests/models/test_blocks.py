@@ -172,3 +172,14 @@ def test_the_input_is_added_where_wanted_and_of_the_same_width(residual, filters
     images = keras.Input((8, 8, 16))
     model = keras.Model(images, make_block(images, filters, residual=residual))
     assert any(isinstance(layer, keras.layers.Add) for layer in model.layers) == added
+
+
+def test_squeeze_and_excitation_by_hand():
+    images = keras.Input((4, 4, 6))
+    model = randomize(keras.Model(images, squeeze_excite(images, 2, "a")))
+    (w1, b1), (w2, b2) = (model.get_layer(f"a_{name}").get_weights() for name in ("squeeze", "excite"))
+    x = 3 * np.random.default_rng(1).normal(size=(8, 4, 4, 6)).astype(np.float32)
+    squeezed = x.mean((1, 2)) @ w1 + b1
+    assert (squeezed < 0).any() and (squeezed > 0).any()
+    factors = 1 / (1 + np.exp(-(np.maximum(squeezed, 0) @ w2 + b2)))
+    np.testing.assert_allclose(model.predict(x, verbose=0), x * factors[:, None, None], rtol=1e-4, atol=1e-6)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from made_data import make_images, randomize
 
-from lwcnn.models.dual import build_submodel
+from lwcnn.models.dual import build_dual_model, build_submodel
 from lwcnn.models.merge import check_merge, merge_submodels
 from lwcnn.system.errors import LwcnnError
 
@@ -166,5 +166,25 @@ def test_models_of_another_kind_are_refused():
     merged = merge_submodels(submodels)
     with pytest.raises(LwcnnError, match="build_submodel.*has no layer 'sequential_conv1'"):
         merge_submodels([keras.Sequential([keras.Input((12, 12, 3)), keras.layers.Dense(10)], name="sequential")])
-    with pytest.raises(LwcnnError, match="merge_submodels.*has no layer 'third_flatten'"):
+    with pytest.raises(LwcnnError, match="merge_submodels.*has no layer 'third_dense_as_conv'"):
         check_merge([*submodels, build_submodel((12, 12, 3), 10, "third")], merged, images)
+
+
+def test_a_list_of_submodels_is_needed():
+    submodels = random_submodels((12, 12, 3))
+    for function in (merge_submodels, build_dual_model):
+        with pytest.raises(LwcnnError, match="Give a list of submodels.*Received: the model 'original'"):
+            function(submodels[0])
+        with pytest.raises(LwcnnError, match="Give submodels.*Received: 'dual' with 2 inputs and 2 outputs"):
+            function([build_dual_model(submodels)])
+
+
+def test_check_merge_needs_images_of_the_submodels_shape():
+    submodels = random_submodels((12, 12, 3))
+    merged = merge_submodels(submodels)
+    for shape in ((2, 12, 12), (2, 12, 12, 1), (0, 12, 12, 3)):
+        with pytest.raises(LwcnnError, match=r"Give images of shape \(n, 12, 12, 3\)") as caught:
+            check_merge(submodels, merged, np.zeros(shape, np.uint8))
+        assert f"Received: {shape}" in str(caught.value)
+    with pytest.raises(LwcnnError, match="merge_submodels.*has no layer 'original_dense_as_conv'"):
+        check_merge(submodels, submodels[0], np.zeros((2, 12, 12, 3), np.uint8))

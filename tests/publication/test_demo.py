@@ -11,6 +11,7 @@ from PIL import Image
 from lwcnn.publication.demo import network
 from lwcnn.publication.demo.network import open_network
 from lwcnn.publication.demo.page import EXAMPLES, _answer, build_page, find_examples, serve
+from lwcnn.publication.figures import overlay_heatmaps
 from lwcnn.system.errors import LwcnnError
 
 SECONDS = 60  # for an answer, on a busy machine
@@ -59,7 +60,7 @@ def test_examples_of_all_classes_come_first(tmp_path):
     assert found == ["crack/1.png", "pit/1.png", "crack/2.png", "pit/2.png", "crack/3.png"]
 
 
-def test_an_answer_has_calibrated_probabilities_a_heat_map_and_both_files(wren, monkeypatch):
+def test_an_answer_has_probabilities_a_heatmap_and_both_files(wren, monkeypatch):
     image = wren.read(EXAMPLES / "frog.png")
     assert image.shape == (1, 32, 32, 3) and wren.temperature
     probabilities = wren.probabilities(image)
@@ -96,11 +97,11 @@ def test_an_example_that_cannot_be_read_is_named(tmp_path):
         open_network("wren-s", find_examples(tmp_path))
 
 
-def test_a_network_without_feature_maps_of_its_own_has_no_heat_map(wren):
+def test_a_network_without_feature_maps_of_its_own_has_no_heatmap(wren):
     images = keras.Input((32, 32, 3))
     nested = network.Network("nested", keras.Model(images, wren.model(images)), wren.class_names, None, {})
-    shares, heat_map, costs = _answer(nested, EXAMPLES / "frog.png")
-    assert max(shares, key=shares.get) == "frog" and heat_map is None and costs == []
+    shares, heatmap, costs = _answer(nested, EXAMPLES / "frog.png")
+    assert max(shares, key=shares.get) == "frog" and heatmap is None and costs == []
 
 
 def test_one_answer_at_a_time(wren):
@@ -161,6 +162,28 @@ def test_a_taken_port_and_a_folder_without_images_are_refused(wren, tmp_path):
         find_examples(tmp_path)
 
 
-def test_the_heat_map_is_of_the_predicted_class_over_the_image(wren):
-    image = wren.read(EXAMPLES / "ship.png")
-    assert np.ptp(wren.heatmap(image)) > 0
+def red_and_green(temperature=None):
+    """A network whose logits are the means of red and green, and an image: red at the left, green at the right."""
+    inputs = keras.Input((4, 8, 3))
+    x = keras.layers.Conv2D(2, 1, use_bias=False)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(keras.layers.GlobalAveragePooling2D()(x)))
+    model.set_weights([np.array([[[[0.02, 0], [0, 0.02], [0, 0]]]]), np.eye(2)])
+    image = np.zeros((1, 4, 8, 3), np.uint8)
+    image[:, :, :4, 0], image[:, :, 4:, 1] = 200, 100
+    return network.Network("colors", model, ("red", "green"), temperature, {}), image
+
+
+@pytest.mark.parametrize("channels", [[0, 1, 2], [1, 0, 2]])
+def test_the_heatmap_is_of_the_predicted_class_over_the_image(channels):
+    colors, image = red_and_green()
+    image = image[..., channels]
+    probabilities = colors.probabilities(image)
+    assert max(probabilities, key=probabilities.get) == ("red", "green")[channels[0]]
+    left = np.zeros((1, 4, 8))
+    left[:, :, :4] = 1  # only this half supports the predicted class
+    np.testing.assert_allclose(colors.heatmap(image).astype(int), overlay_heatmaps(image, left)[0], atol=1)
+
+
+def test_probabilities_are_those_at_the_temperature():
+    colors, image = red_and_green(temperature=2.0)
+    assert colors.probabilities(image)["red"] == pytest.approx(1 / (1 + np.exp(-0.5)))  # logits of 2 and 1

@@ -256,10 +256,16 @@ def test_roc_areas_are_those_of_the_classes_against_the_rest(ax, outputs):
 
 
 @pytest.mark.parametrize("num_images, num_bins, least", [(600, 15, 6), (30, 5, 2)])
-def test_reliability_shows_both_errors_and_the_images_of_each_bin(ax, outputs, num_images, num_bins, least):
+@pytest.mark.parametrize("temperature", [None, 2.0])
+def test_reliability_shows_both_errors_and_the_images_of_each_bin(
+    ax, outputs, num_images, num_bins, least, temperature
+):
     logits, labels = (some[:num_images] for some in outputs)
-    models = {"as trained": logits, "temperature-scaled": scale_cross_fitted(logits, labels)[0]}
-    figures.plot_reliability(logits, labels, ax=ax)
+    if temperature:
+        models = {"as trained": logits, "temperature-scaled": logits / 2}
+    else:
+        models = {"as trained": logits, "temperature-scaled, cross-fitted": scale_cross_fitted(logits, labels)[0]}
+    figures.plot_reliability(logits, labels, "", temperature, ax=ax)
     drawn = []
     for line, (name, values) in zip(ax.lines, models.items(), strict=False):
         confidence, accuracies, counts = reliability_bins(values, labels, num_bins)

@@ -57,10 +57,20 @@ def test_a_value_is_that_of_the_runs(evidence, name, shown):
     assert str(found.bare() if isinstance(found, Measurement) else found) == shown
 
 
-def test_a_gain_is_of_the_same_seeds_and_has_its_interval(evidence):
+def test_a_gain_has_its_interval(evidence):
     found = resolve("cifar10/paper_tuned/full gain over cifar10/paper/full", evidence)
     low, high = found.interval
     assert found.value == pytest.approx(15) and low < 15 < high
+
+
+def test_unfreezing_moves_the_accuracy_from_the_lowest_to_the_highest_move():
+    evidence, moves = Evidence(ROOT / "results"), []
+    for dataset in ("cifar10", "fashion_mnist", "mnist"):
+        for *_, before, after in evidence.network(dataset, "paper", "full").runs["history"]:
+            best = max(record["val_accuracy"] for record in before["history"])
+            moves.append(100 * (after["history"][0]["val_accuracy"] - best))
+    found = [resolve(f"unfreezing {which}", evidence).value for which in ("lowest", "highest")]
+    assert found == pytest.approx([min(moves), max(moves)]) and found[0] < found[1]
 
 
 def test_what_is_not_there_is_marked(tmp_path):

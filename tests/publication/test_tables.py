@@ -80,6 +80,14 @@ def test_ablations_pair_the_seeds(evidence):
     assert row[2] == ", ".join(f"{binomtest(0, n).pvalue:.3f}"[1:] for n in (10, 6))
 
 
+def test_only_the_seeds_of_both_are_compared(tmp_path):
+    for name, runs in {"paper": {0: 50, 1: 10}, "single": {1: 20, 2: 0}}.items():
+        for seed, wrong in runs.items():
+            write_run(tmp_path, f"mnist/{name}/quick", seed, wrong)
+    found = Evidence(tmp_path).network("mnist", "single").minus("paper")
+    assert found.by_seed == pytest.approx((-0.1,)) and found.mean == pytest.approx(-0.1)
+
+
 def test_parts_name_what_was_not_run(tmp_path):
     write_run(tmp_path, f"cifar10/{BASELINE}/quick", 0, 75)
     write_run(tmp_path, f"cifar10/{only('se')}/quick", 0, 50)

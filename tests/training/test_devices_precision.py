@@ -94,7 +94,7 @@ def test_logits_and_weights_are_float32(build):
 
 
 @pytest.mark.parametrize("precision", MIXED)
-def test_training_learns_and_keeps_a_float32_model(precision, parts):
+def test_mixed_training_is_close_to_float32_and_keeps_a_float32_model(precision, parts):
     plan = get_experiment("paper", "smoke")
     plan = replace(plan, phases=tuple(replace(phase, batch_size=32) for phase in plan.phases))
     mixed = PhaseSequence(parts, NUM_CLASSES, 0, computing=Computing(precision))

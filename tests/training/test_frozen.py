@@ -12,8 +12,8 @@ from lwcnn.data.images import Images, Split
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training import loop
-from lwcnn.training.frozen import FeatureBatches, split_frozen_prefix
+from lwcnn.training import frozen, loop
+from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen_prefix
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase, unfreeze_layer_by_layer
@@ -82,7 +82,7 @@ def part():
 
 
 @pytest.mark.parametrize("build", [plain, residual, sequential])
-def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
+def test_layer_by_layer_trains_the_last_layers_and_nothing_else(build, part):
     model = build()
     phases = unfreeze_layer_by_layer(model, SGD, epochs=1, batch_size=16)
     names = [layer.name for layer in model.layers if layer.weights]
@@ -183,3 +183,11 @@ def test_images_that_are_no_bytes_are_not_silently_left_unaugmented(part):
     phase = Phase("all", SGD, epochs=1, augmentation=Augmentation(horizontal_flip=True))
     with pytest.raises(LwcnnError, match="Give images of type uint8 to augment them.*Received: images of type float32"):
         train_phase(plain(), phase, Split(floats, floats), 0)
+
+
+def test_features_of_several_batches_are_in_order(monkeypatch):
+    monkeypatch.setattr(frozen, "images_at_once", lambda shape: 10)
+    inputs = keras.Input((4, 4, 1))
+    images = np.random.default_rng(0).integers(0, 256, (23, 4, 4, 1), dtype=np.uint8)
+    features = compute_features(keras.Model(inputs, keras.layers.Flatten()(inputs)), images)
+    np.testing.assert_array_equal(features, images.reshape(23, 16))

@@ -18,6 +18,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
+from lwcnn.data.batches import Batches
 from lwcnn.data.images import Images, Split
 from lwcnn.engine import epoch as engine
 from lwcnn.experiments.pipeline import train_method, train_submodels
@@ -36,6 +37,7 @@ from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Distillation, Phase
+from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
@@ -380,7 +382,7 @@ def test_the_moments_of_a_model_within_a_model_are_averaged_too():
     assert len(batch_norm_statistics(outer)) == 4
 
 
-def test_averaged_batch_norm_statistics_are_evaluated(parts, monkeypatch):
+def test_averaged_batch_norm_statistics_are_kept(parts, monkeypatch):
     """EMA in NumPy: from the moments after every step; those of the weights' average are kept, with those."""
     rows = []
 
@@ -409,6 +411,51 @@ def test_averaged_batch_norm_statistics_are_evaluated(parts, monkeypatch):
     for a, b, last in zip(kept, average, rows[-1], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
         assert not np.allclose(a, last, rtol=1e-3)
+
+
+def test_the_averaged_weights_are_validated(parts):
+    validation, images = parts.validation.arrays(), parts.training.arrays()
+    phase = Phase("ema", OptimizerConfig("sgd", 1.0, ema=0.6), 3, batch_size=64)
+    trained, raw, averaged = (randomize(build_merged_model(SHAPE, NUM_CLASSES, dropout=0.0)) for _ in range(3))
+    state = train_phase(trained, phase, parts, 0)
+    raw.compile(keras.optimizers.SGD(1.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    average = None
+    for t, record in enumerate(state.history):
+        raw.train_on_batch(*images)
+        now, kept = raw.get_weights(), min(0.6, (1 + t) / (10 + t))
+        average = now if average is None else [kept * a + (1 - kept) * w for a, w in zip(average, now)]
+        averaged.set_weights(average)
+        of_average, of_raw = (
+            log_loss(validation[1], softmax(model.predict(validation[0], verbose=0).astype(float), axis=1))
+            for model in (averaged, raw)
+        )
+        assert record["val_loss"] == pytest.approx(of_average, rel=1e-4)
+    assert abs(of_average - of_raw) > 1e-3 * of_raw
+
+
+def test_the_seed_of_a_phase_orders_its_images(parts, monkeypatch):
+    seen = []
+    monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0][0]) or {"loss": 0.0})
+    for seed in (3, 4):
+        model = build_merged_model(SHAPE, NUM_CLASSES)
+        train_phase(model, Phase("p", OptimizerConfig("sgd"), 1, batch_size=16), parts, seed)
+        np.testing.assert_array_equal(seen[-1], Batches(parts.training, 16, seed=seed)[0][0])
+    assert not np.array_equal(*seen)
+
+
+def test_class_weights_are_those_of_the_images_that_are_trained_on():
+    """Half of all images belong to each class, but three quarters of those that are trained on to class 0."""
+    images, labels = make_images(16, SHAPE, 2)[0], np.arange(16) % 2
+    chosen = np.array([0, 2, 4, 6, 8, 10, 1, 3])
+    model = randomize(build_merged_model(SHAPE, 2, dropout=0.0))
+    probabilities = softmax(model.predict(images[chosen], verbose=0).astype(float), axis=1)
+    losses = -np.log(probabilities[np.arange(8), labels[chosen]])
+    part = Images(images, labels, chosen)
+    phase = Phase("p", OptimizerConfig("sgd", 0.0), 1, batch_size=8, class_weight="balanced")
+    (record,) = train_phase(model, phase, Split(part, part), 0).history
+    expected = np.mean([losses[labels[chosen] == label].mean() for label in (0, 1)])
+    assert record["loss"] == pytest.approx(expected, rel=1e-4)
+    assert abs(expected - losses.mean()) > 0.01 * expected
 
 
 def test_resume_with_averaged_statistics_is_bit_exact(parts, tmp_path):
@@ -648,7 +695,7 @@ def header(**changes):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"not an archive", b"PK\x03\x04 cut short", {"weights": np.zeros(3)}]
+    [b"", b"not an archive", b"PK\x03\x04 cut short"]
     + [{"header": np.array(text)} for text in ("", "null", "[1]", "{}", "[" * 9000, '{"format": 2}')]
     + [{"header": np.zeros(3)}, {"header": np.array(header(state={"unknown": 1}))}]
     + [{"header": np.array(header(format=FORMAT - 1))}]
@@ -667,6 +714,37 @@ def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew
     (note,) = caplog.messages
     assert "state.npz.unreadable; the phase starts over" in note and "\n" not in note
     assert "folder of images" not in note
+
+
+def test_an_earlier_file_that_was_set_aside_is_kept(tmp_path):
+    for content in (b"first", b"second", b"third"):
+        (tmp_path / "state.npz").write_bytes(content)
+        assert Checkpoint(tmp_path / "state.npz").load() is None
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    names = [f"state.npz.unreadable{number}" for number in ("", "-2", "-3")]
+    assert found == dict(zip(names, (b"first", b"second", b"third")))
+
+
+def test_a_file_that_is_no_checkpoint_is_left_alone(tmp_path):
+    np.savez(tmp_path / "images.npz", x=np.zeros(3))
+    before = (tmp_path / "images.npz").read_bytes()
+    with pytest.raises(LwcnnError, match="Give a new file for the checkpoint.*images.npz"):
+        Checkpoint(tmp_path / "images.npz").load()
+    assert [path.name for path in tmp_path.iterdir()] == ["images.npz"]
+    assert (tmp_path / "images.npz").read_bytes() == before
+
+
+def test_a_checkpoint_of_another_model_is_left_alone(parts, tmp_path):
+    checkpoint = Checkpoint(tmp_path / "state.npz")
+    phase = Phase("p", OptimizerConfig("sgd"), 1, batch_size=32)
+    train_phase(build_merged_model(SHAPE, NUM_CLASSES), phase, parts, 0, checkpoint=checkpoint)
+    before = (tmp_path / "state.npz").read_bytes()
+    with pytest.raises(
+        LwcnnError, match="Use a separate checkpoint, or delete this: it is of another model.*state.npz"
+    ):
+        train_phase(build_merged_model(SHAPE, NUM_CLASSES + 1), phase, parts, 0, checkpoint=checkpoint)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+    assert (tmp_path / "state.npz").read_bytes() == before
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, ""), MemoryError()])
@@ -689,23 +767,27 @@ def test_a_whole_header_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("arrays", [2, 4])
-def test_a_checkpoint_of_another_number_of_weights_is_set_aside(arrays, tmp_path):
+def test_a_checkpoint_of_another_number_of_weights_is_refused(arrays, tmp_path):
     image = keras.Input((3,))
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.Dense(2, use_bias=False)(image)))
     state = PhaseState(weights=[np.zeros(v.shape) for v in [*model.weights, model.weights[0]][:arrays]])
     Checkpoint(tmp_path / "state.npz").save(state)
-    assert Checkpoint(tmp_path / "state.npz").load(model) is None
+    with pytest.raises(LwcnnError, match="it is of another model"):
+        Checkpoint(tmp_path / "state.npz").load(model)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
-def test_a_checkpoint_of_another_number_of_generators_is_set_aside(count, tmp_path):
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_checkpoint_of_another_number_of_generators_is_refused(count, tmp_path):
     image = keras.Input((3,))
     model = keras.Model(image, keras.layers.Dropout(0.5)(image))
     seeds = [np.zeros(v.shape, v.dtype) for v in random_states(model)]
     assert len(seeds) == 1
     checkpoint = Checkpoint(tmp_path / "state.npz")
+    checkpoint.save(PhaseState(seeds=seeds))
+    np.testing.assert_array_equal(checkpoint.load(model).seeds, seeds)
     checkpoint.save(PhaseState(seeds=(seeds * 2)[:count]))
-    assert (checkpoint.load(model) is not None) == (count == 1)
+    with pytest.raises(LwcnnError, match="it is of another model"):
+        checkpoint.load(model)
 
 
 @pytest.mark.parametrize("shapes", [[(2,)], [(2,), (3,), (1,)], [(2,), (4,)]])
@@ -803,3 +885,22 @@ def test_validation_takes_fewer_large_images_at_once(side, most, monkeypatch):
     images = Images(np.zeros((600, side, side, 1), np.uint8), np.zeros(600, np.int64))
     assert validation.validate(SimpleNamespace(outputs=[None]), images)[0] == [1.0]
     assert max(sizes) == most and sum(sizes) == 600
+
+
+def test_a_model_of_unknown_input_shape_is_refused(parts):
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(NUM_CLASSES)])
+    with pytest.raises(LwcnnError, match="begin a Sequential with keras.Input"):
+        train_phase(model, Phase("p", OptimizerConfig("sgd"), 1), parts, 0)
+
+
+def test_a_resumed_phase_says_so(parts, tmp_path, capsys):
+    phase = Phase("p", OptimizerConfig("sgd"), 3, batch_size=32)
+    checkpoint = Checkpoint(tmp_path / "state.npz")
+    with pytest.raises(Interruption):
+        train_phase(
+            build_merged_model(SHAPE, NUM_CLASSES), phase, parts, 0, checkpoint=checkpoint, progress=InterruptedAt(3)
+        )
+    train_phase(
+        build_merged_model(SHAPE, NUM_CLASSES), phase, parts, 0, checkpoint=checkpoint, progress=Progress("line")
+    )
+    assert capsys.readouterr().out.startswith("p: resumed after epoch 2 of 3\np 3/3, loss")

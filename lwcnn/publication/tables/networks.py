@@ -25,7 +25,8 @@ _SHIPPED = {
     "fashion_mnist": ("residual_se", "wren_15k"),
     "cifar10": (
         "paper", "residual_se_small", "residual_se", "residual_se_distilled", "residual_se_muon", "wren_fast",
-        "wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k", "repo_residual_se", "repo_baseline",
+        "wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_30k_distilled", "wren_100k", "repo_residual_se",
+        "repo_baseline",
     ),
 }  # fmt: skip
 SHIPPED = [(dataset, name) for dataset, names in _SHIPPED.items() for name in names]
