@@ -59,7 +59,7 @@ DEMO: Arguments = {
 
 def export(options: argparse.Namespace) -> None:
     """Export a model to another format, checked on the test images."""
-    from lwcnn.export.run import default_output, export_model
+    from lwcnn.export.run import MAX_INT8_DROP, default_output, export_model
 
     require_format(options.format)
     options.model = model_file(options.model, options.dataset)
@@ -85,6 +85,8 @@ def export(options: argparse.Namespace) -> None:
             ("input", f"int8, scale {report['input_scale']:g}, zero point {report['input_zero_point']}"),
             ("activations", f"{report['arena_bytes_estimated']:,} bytes (estimated)"),
         ]
+    if options.max_drop is None and report["drop_points"] > MAX_INT8_DROP:
+        rows.append(("accepted", "the loss can be chance on so few images; --max-drop sets a limit"))
     print("\n".join(f"{name:<20} {value}" for name, value in rows))
 
 
@@ -104,10 +106,10 @@ def bench(options: argparse.Namespace) -> None:
     found = bench_models(options.models, options.formats, data, options.rounds, options.calls)
     if options.json:
         write_json(options.json, found)
-    machine = found["machine"]
+    machine, rounds = found["machine"], f"{options.rounds} round{'' if options.rounds == 1 else 's'}"
     print(f"\n{bench_table(found).to_string(index=False)}\n")
     print(
-        f"{machine['device']}, one thread, medians of {options.rounds} rounds; images: {found['images']}.\n"
+        f"{machine['device']}, one thread, medians of {rounds}; images: {found['images']}.\n"
         f"Load average before and after: {machine['load_average_before']}, {machine['load_average_after']}.\n"
         f"Peak memory: {found['peak_memory']}."
     )

@@ -60,6 +60,8 @@ def execute(command: Command, options: argparse.Namespace) -> int:
         raise
     except OSError as error:
         return _fail(f"{error}. Free some disk space, or check the path and its permissions.")
+    except MemoryError as error:
+        return _fail(f"Not enough memory ({error}): give fewer or smaller images, or smaller batches")
     except KeyboardInterrupt:
         is_training = getattr(options, "command", None) in RESUMABLE
         text = ". Only the current epoch is lost: run the same command again to resume." if is_training else ""

@@ -57,7 +57,7 @@ def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[st
         raise wrong(advice, f"label {largest} for {len(y_train):,} training images")
     names = known.CLASS_NAMES.get(name or "") or names or tuple(map(str, range(largest + 1)))
     if len(names) < 2:
-        raise wrong("Give at least two classes", f"{len(names)}")
+        raise wrong("Give at least two classes", f"{len(names)} ({', '.join(names)})")
     lowest, highest = min(y_train.min(), y_test.min()), max(largest, y_test.max())
     if lowest == 1 and highest >= len(splits.class_names):
         raise wrong("Give y_train - 1 and y_test - 1, so that labels start at 0", f"labels from 1 to {highest}")
@@ -67,7 +67,8 @@ def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[st
             raise wrong(advice, f"{labels.max()}")
     empty = np.flatnonzero(np.bincount(y_train, minlength=len(names)) == 0)
     if len(empty):
-        advice = "Add training images to every class, or renumber the classes from 0 without gaps"
+        advice = "Add training images to every class"
+        advice += "" if splits.class_names else ", or renumber the classes from 0 without gaps"
         raise wrong(advice, f"no training image of class {', '.join(names[label] for label in empty[:10])}")
     return train, test, names
 
@@ -89,11 +90,16 @@ def check_image_array(images: np.ndarray, key: str) -> np.ndarray:
 
 
 def require_pixels(images: np.ndarray) -> None:
-    """Checks that float images (n, h, w, c), which the networks accept too, are not scaled to 0..1."""
+    """Checks that float images (n, h, w, c), which the networks accept too, have pixels from 0 to 255."""
     is_image = images.ndim == 4 and images.shape[3] <= MAX_CHANNELS  # else features
-    if is_image and images.dtype.kind == "f" and 0 < images.max(initial=0) <= 1:
-        advice = "Give pixels from 0 to 255, such as (images * 255).round().astype('uint8'): the networks rescale them"
-        raise wrong(advice, f"{images.dtype} from {images.min():g} to {images.max():g}")
+    if not is_image or images.dtype.kind != "f" or images.size == 0:
+        return
+    low, high = images.min(), images.max()
+    if not np.isfinite([low, high]).all():
+        raise wrong("Give images without NaN and infinity", f"{(~np.isfinite(images)).sum():,} such values")
+    if low < 0 or 0 < high <= 1:
+        advice = "Give pixels from 0 to 255, not scaled or standardized: the networks rescale them"
+        raise wrong(advice, f"{images.dtype} from {low:g} to {high:g}")
 
 
 def _check_part(arrays: Part, part: str) -> Part:

@@ -125,6 +125,8 @@ def load_dataset(
     public = None  # name of the public dataset that this one is or should be
     if isinstance(source, (str, os.PathLike)) and is_dataset_name(source):
         name = public = str(source)
+        if Path(name).is_dir():
+            _log.warning("Reading the dataset %s. For the folder of this name, give ./%s", name, name)
         splits, origin = _read_or_download(name, data_dir, download)
         where = f"{origin} for {name!r}"
     elif isinstance(source, (str, os.PathLike)):
@@ -268,12 +270,12 @@ def _warn_of_copies(labels: np.ndarray, train_hashes: np.ndarray, test_hashes: n
     """Logs how many images are in both parts, and how many are under more than one class."""
     train_hashes, test_hashes = (one.astype(np.uint64) for one in (train_hashes, test_hashes))
     if (num_copies := int(np.isin(test_hashes, train_hashes).sum())) > _MAX_COPIES * len(test_hashes):
-        told = "%d of %d test images are also training images, so test accuracy is too high. Remove them from one part."
+        told = "Images in both parts: %d of %d test images. Test accuracy is too high; remove them from one part."
         _log.warning(told, num_copies, len(test_hashes))
     images_and_labels = np.stack([np.concatenate([train_hashes, test_hashes]), labels.astype(np.uint64)])
     num_classes_of = np.unique(np.unique(images_and_labels, axis=1)[0], return_counts=True)[1]
     if contradictory := int((num_classes_of > 1).sum()):
-        _log.warning("%d images are under more than one class. Keep each in one class.", contradictory)
+        _log.warning("Images under more than one class: %d. Keep each in one class.", contradictory)
 
 
 def choose_dataset() -> tuple[Dataset, str | None]:

@@ -32,6 +32,8 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
     found: dict[str, Path | Image.Image] = {}
     for text in inputs:
         path = Path(os.path.expanduser(text))
+        if not text:
+            raise wrong("Give the path of an image, folder or .npz file", "an empty path")
         if text == STANDARD_INPUT:
             found["stdin"] = _read_standard_input()
         elif path.is_dir():

@@ -127,17 +127,16 @@ def _predictions(result: dict) -> Iterator[str]:
         has_few = result["num_train_images"] < FEW_IMAGES and not is_tuned
         advice = "; with so few images, fine-tune a trained network (`lwcnn finetune`)" if has_few else ""
         yield (
-            f"the test accuracy of {100 * accuracy:.1f}% is near chance, {100 * chance:.1f}%: check labels, "
-            f"learning rate and number of epochs{advice}"
+            f"the test accuracy of {100 * accuracy:.1f}% is not clearly above chance, {100 * chance:.1f}%: check "
+            f"labels, learning rate and number of epochs{advice}"
         )
     names = list(result["per_class_accuracy"])
-    missing = [names[k] for k in np.flatnonzero((predicted == 0) & (actual > 0))]
-    if missing:
+    missing = np.flatnonzero((predicted == 0) & (actual > 0))
+    if len(missing):
         more = f" and {len(missing) - MAX_NAMES} more" if len(missing) > MAX_NAMES else ""
-        yield (
-            f"never predicted: {', '.join(missing[:MAX_NAMES])}{more}; with few images of a class, balanced class "
-            "weights may help"
-        )
+        are_fewer = actual[missing].min() < actual.max()
+        advice = "; with few images of a class, balanced class weights may help" if are_fewer else ""
+        yield f"never predicted: {', '.join(names[k] for k in missing[:MAX_NAMES])}{more}{advice}"
 
 
 def diagnose_folds(accuracies: list[float], num_images: int) -> list[str]:

@@ -179,8 +179,10 @@ def _batches(
 ) -> Iterable[Batch]:
     if hasattr(images, "__array__") and np.asarray(images).dtype.kind in "buif":  # tensors, too
         images = np.asarray(images)
-        if images.shape == tuple(model.input_shape[1:]):
-            raise wrong("Give an array of images; for a single one, image[np.newaxis]", f"shape {images.shape}")
+        expected = tuple(model.input_shape[1:])
+        if images.shape == expected or (images.ndim == 3 and expected[-1:] == images.shape[2:] != (1,)):
+            advice = f"Give an array of images of shape {expected}; for a single one, image[np.newaxis]"
+            raise wrong(advice, f"shape {images.shape}")
     if not isinstance(images, np.ndarray):
         given: list[Any] = [images]
         if isinstance(images, Iterable) and not isinstance(images, (str, os.PathLike)):

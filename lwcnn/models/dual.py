@@ -69,7 +69,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
         A model that maps a list of image batches, one per submodel, to the list of their logits.
 
     Raises:
-        LwcnnError: There is no submodel, or two have the same name.
+        LwcnnError: There is no submodel, two have the same name, or a model does not have one input and one output.
 
     Examples:
         >>> submodels = [build_submodel((28, 28, 1), 10, name) for name in ("original", "augmented")]
@@ -81,6 +81,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
 
     Source: arXiv 2501.15547, "Dual-input-output model".
     """
+    require_submodels(submodels)
     if len({submodel.name for submodel in submodels}) != max(1, len(submodels)):
         names = [submodel.name for submodel in submodels]
         raise wrong("Give one or more submodels with different names", names)
@@ -89,6 +90,17 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     if len(submodels) == 1:
         return keras.Model(inputs[0], outputs[0], name="dual")
     return keras.Model(inputs, outputs, name="dual")
+
+
+def require_submodels(submodels: Sequence[keras.Model]) -> None:
+    """Checks that the argument is a sequence of models with one input and one output each."""
+    if isinstance(submodels, keras.Model):
+        raise wrong("Give a list of submodels, as build_submodel returns them", f"the model {submodels.name!r}")
+    for model in submodels:
+        inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
+        if (len(inputs), len(outputs)) != (1, 1):
+            found = f"{getattr(model, 'name', model)!r} with {len(inputs)} inputs and {len(outputs)} outputs"
+            raise wrong("Give submodels, as build_submodel returns them", found)
 
 
 @channels_last()

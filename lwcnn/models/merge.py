@@ -14,7 +14,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from lwcnn.models.dual import build_merged_model
+from lwcnn.models.dual import build_merged_model, require_submodels
 from lwcnn.system.errors import LwcnnError, require_known, wrong
 
 
@@ -36,7 +36,7 @@ def merge_submodels(
 
     Raises:
         LwcnnError: The input shapes or class counts differ, two names are equal, `reuse_dense_weights` has an unknown
-            name, or a submodel lacks a layer that `build_submodel` gives it.
+            name, or a model is not one that `build_submodel` returns.
 
     Examples:
         >>> import lwcnn
@@ -91,7 +91,7 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
         output of the branch's 1x1 convolution, and `largest_logit` for scale.
 
     Raises:
-        LwcnnError: The merged model has no branch for one of the submodels.
+        LwcnnError: The merged model has no branch for one of the submodels, or the images do not have their shape.
 
     Examples:
         >>> import lwcnn
@@ -101,17 +101,22 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
         >>> [check.same_weights for check in checks]
         [True, True]
     """
+    (height, width, channels), _ = _common_shapes(submodels)
+    images = np.asarray(images)
+    if images.shape[1:] != (height, width, channels) or not len(images):
+        raise wrong(f"Give images of shape (n, {height}, {width}, {channels})", images.shape)
     return [_check_branch(submodel, merged, images) for submodel in submodels]
 
 
 def _check_branch(submodel: keras.Model, merged: keras.Model, images: np.ndarray) -> MergeCheck:
     """Compares a submodel with its branch: conv1, conv2 and dense, kernel and bias each."""
     name = submodel.name
+    converted = _layer(merged, f"{name}_dense_as_conv")
     logits = submodel.predict(images, batch_size=500, verbose=0)  # (n, classes)
     convolution = {"data_format": "channels_last", "name": f"{name}_without_relu"}
     without_relu = keras.layers.Conv2D(logits.shape[1], 1, **convolution)
     branch = keras.Model(merged.inputs, without_relu(_layer(merged, f"{name}_flatten").output))  # (n, 1, 1, classes)
-    without_relu.set_weights(merged.get_layer(f"{name}_dense_as_conv").get_weights())
+    without_relu.set_weights(converted.get_weights())
     outputs = branch.predict(images, batch_size=500, verbose=0)[:, 0, 0]  # (n, classes)
     pairs = zip(submodel.get_weights(), branch.get_weights(), strict=True)
     same_weights = all(np.array_equal(a.ravel(), b.ravel()) for a, b in pairs)
@@ -128,6 +133,7 @@ def _layer(model: keras.Model, name: str) -> keras.Layer:
 
 def _common_shapes(submodels: Sequence[keras.Model]) -> tuple[tuple[int, ...], int]:
     """Returns the input shape and the class count that all submodels have."""
+    require_submodels(submodels)
     shapes = {(submodel.input_shape[1:], submodel.output_shape[-1]) for submodel in submodels}
     if len(shapes) != 1:
         raise LwcnnError(

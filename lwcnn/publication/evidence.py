@@ -89,6 +89,12 @@ class Released:
     labels: np.ndarray
     features: np.ndarray | None
 
+    @property
+    def temperature(self) -> float | None:
+        """The temperature that was fitted on the validation images; None in results that do not record it."""
+        found = self.run.get("temperature")
+        return None if found is None or found.isna().any() else float(found.iloc[0])
+
 
 @dataclass(frozen=True)
 class Network:

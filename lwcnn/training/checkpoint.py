@@ -1,5 +1,6 @@
 """Checkpoint state for bit-exact resume; variables are stored as NumPy arrays."""
 
+import itertools
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
-from lwcnn.system.errors import Unavailable, wrong
+from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz, save_npz
 
@@ -71,8 +72,8 @@ class Checkpoint:
     """File that holds the state of a phase after each epoch.
 
     Attributes:
-        path: Path of the .npz file. A file of another phase, distillation, seed or split is rejected. Pixels, layers
-            and teachers are not compared: use a file for each model, dataset and teacher.
+        path: Path of the .npz file. A file of another phase, distillation, seed, split or model is rejected. Pixels,
+            labels, teachers and the layers' kinds are not compared: use a file for each model, dataset and teacher.
 
     Examples:
         >>> head = Phase("head", OptimizerConfig("nadam"), epochs=1, trainable=("head_*",))
@@ -93,42 +94,59 @@ class Checkpoint:
         save_npz(self.path, header=np.array(header), **arrays)
 
     def load(self, model: keras.Model | None = None, settings: str | None = None) -> PhaseState | None:
-        """Returns the state, or None if no file can be read; a file that is damaged or does not fit is renamed.
+        """Returns the state, or None if there is no file or it is damaged; a damaged file is renamed.
 
-        Raises `LwcnnError` if the state belongs to other settings.
+        Raises `LwcnnError` if the file is no checkpoint, or one of other settings or of another model.
         """
         if not Path(self.path).exists():
             return None
         if Path(self.path).is_dir():
             raise wrong("Give the path of a file for the checkpoint, not of a folder", f"{self.path}")
+        arrays: dict[str, np.ndarray] | None = None
         try:
             arrays = load_npz(self.path)
-            header = json.loads(str(arrays.pop("header")))
-            if header["format"] != FORMAT:
-                raise ValueError(f"it has format {header['format']}, this version writes {FORMAT}")
-            counts = header["counts"]
-            lists: dict[str, Any] = {name: [arrays[f"{name}_{i}"] for i in range(counts[name])] for name in _ARRAYS}
-            state = PhaseState(**header["state"], **lists)
-            if len(state.history) != state.epoch:
-                raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
-            is_other = settings is not None and state.settings != settings
-            if model is not None and not is_other:
-                require_shapes(model.weights, state.weights)
-                require_shapes(model.weights, state.best_weights or state.weights)
-                require_shapes(random_states(model), state.seeds)
+            state = _read_state(arrays)
         except Unavailable:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
-            aside = Path(f"{self.path}.unreadable")
+            if arrays is not None and "header" not in arrays:
+                raise wrong("Give a new file for the checkpoint: this one is not a checkpoint", self.path) from error
+            aside = _unused(f"{self.path}.unreadable")
             Path(self.path).replace(aside)
             reason = " ".join(str(error).split()).partition(". ")[0][:200]  # the rest is advice for datasets
             told = "The checkpoint %s cannot be read (%s): renamed to %s; the phase starts over"
             _log.warning(told, self.path, reason, aside.name)
             return None
-        if is_other:
-            advice = "Use a separate checkpoint, or delete this: it is of another phase, distillation, seed or split"
-            raise wrong(advice, f"{self.path}")
+        advice = "Use a separate checkpoint, or delete this: it is of another"
+        if settings is not None and state.settings != settings:
+            raise wrong(f"{advice} phase, distillation, seed or split", self.path)
+        if model is not None:
+            try:
+                require_shapes(model.weights, state.weights)
+                require_shapes(model.weights, state.best_weights or state.weights)
+                require_shapes(random_states(model), state.seeds)
+            except LwcnnError as error:
+                raise wrong(f"{advice} model", self.path) from error
         return state
+
+
+def _read_state(arrays: dict[str, np.ndarray]) -> PhaseState:
+    """Returns the state in a checkpoint's arrays; raises an error of any kind if they are not those of a state."""
+    header = json.loads(str(arrays["header"]))
+    if header["format"] != FORMAT:
+        raise ValueError(f"it has format {header['format']}, this version writes {FORMAT}")
+    counts = header["counts"]
+    lists: dict[str, Any] = {name: [arrays[f"{name}_{i}"] for i in range(counts[name])] for name in _ARRAYS}
+    state = PhaseState(**header["state"], **lists)
+    if len(state.history) != state.epoch:
+        raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
+    return state
+
+
+def _unused(path: str) -> Path:
+    """Returns the path, with a number if a file has it already."""
+    names = itertools.chain([path], (f"{path}-{number}" for number in itertools.count(2)))
+    return next(candidate for candidate in map(Path, names) if not candidate.exists())
 
 
 def get_values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:

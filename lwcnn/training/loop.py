@@ -76,6 +76,8 @@ def train_phase(
         True
     """
     _check_types(phase, split, seed, checkpoint)
+    if not getattr(model, "inputs", None):
+        raise wrong("Give a Keras model whose input shape is known: begin a Sequential with keras.Input", repr(model))
     branches = (phase.augmentation,) if branches is None else tuple(branches)
     if not len(branches) == len(model.inputs) == len(model.outputs):
         found = f"inputs: {len(model.inputs)}, outputs: {len(model.outputs)}, branches: {len(branches)}"
@@ -99,6 +101,8 @@ def train_phase(
     settings = json.dumps([*map(plain_settings, configs), int(seed), *map(len, split), *parts])
     state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint)
     if not state.finished:
+        if state.epoch:
+            progress.note(f"{phase.name}: resumed after epoch {state.epoch} of {phase.epochs}")
         trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, teaching)
         rates = {layer: layer.rate for layer in flat_layers(model) if type(layer) is Dropout}
         try:

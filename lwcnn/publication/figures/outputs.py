@@ -61,15 +61,21 @@ def plot_roc(logits, labels, class_names: Sequence[str], title: str = "", *, ax:
 
 
 @styled(4.0, 4.0)
-def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *, ax: Axes):
-    """Draws accuracy against confidence, before and after cross-fitted temperature scaling; ECE in the legend.
+def plot_reliability(
+    logits: np.ndarray, labels: np.ndarray, title: str = "", temperature: float | None = None, *, ax: Axes
+):
+    """Draws accuracy against confidence, before and after temperature scaling; ECE in the legend.
 
-    The numbers are the images of each bin. There are 15 bins, as in the ECE; fewer, but at least 5, below 300 images.
-    Bins of fewer than ten images are not drawn; below 1,000 images, those of fewer than a hundredth, or of one image.
+    Without a temperature, each half of the images is scaled by the one fitted on the other half. The numbers are the
+    images of each bin. There are 15 bins, as in the ECE; fewer, but at least 5, below 300 images. Bins of fewer than
+    ten images are not drawn; below 1,000 images, those of fewer than a hundredth, or of one image.
     """
     num_bins, least = int(np.clip(len(labels) // 20, 5, 15)), np.clip(len(labels) / 100, 2, 10)
-    models = {"as trained": (logits, BASELINE, "o", (4, -5)),
-              "temperature-scaled": (scale_cross_fitted(logits, labels)[0], BEST, "s", (-4, 5))}  # fmt: skip
+    if temperature:
+        scaling, scaled = "temperature-scaled", logits / temperature
+    else:
+        scaling, scaled = "temperature-scaled, cross-fitted", scale_cross_fitted(logits, labels)[0]
+    models = {"as trained": (logits, BASELINE, "o", (4, -5)), scaling: (scaled, BEST, "s", (-4, 5))}
     for name, (values, color, marker, place) in models.items():
         confidence, accuracy, count = reliability_bins(values, labels, num_bins)
         shown = count >= min(least, count.max())
@@ -146,7 +152,7 @@ def reliability(inputs: Inputs) -> Figure:
     """Reliability of baseline and best, before and after temperature scaling."""
     figure, panels = _panels(inputs, "Reliability", 3.5, 3.9)
     for one, title, ax in panels:
-        plot_reliability(one.logits, one.labels, title, ax=ax)
+        plot_reliability(one.logits, one.labels, title, one.temperature, ax=ax)
     return figure
 
 

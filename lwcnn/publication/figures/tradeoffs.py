@@ -173,7 +173,8 @@ def _is_distant(across: int, up: int) -> bool:
 def _logarithmic(ax: Axes, costs: pd.Series) -> None:
     ax.set_xscale("log")
     ax.margins(x=0.1, y=0.08)
-    ratio = costs.max() / costs.min()
+    low, high = ax.get_xlim()
+    ratio = high / low
     between = (1.0,) if ratio > 300 else (1.0, 2.0, 5.0) if ratio > 4 else (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
     ax.xaxis.set_major_locator(LogLocator(10, subs=between))
     ax.xaxis.set_minor_formatter(NullFormatter())
