@@ -92,8 +92,13 @@ def experiment_name(text: str) -> str:
     return NETWORKS.get(text, _known(get_experiment, text))
 
 
+def trained_model(text: str) -> str:
+    """The name of a trained network, or the path of a .keras file."""
+    return _known(model_file, text)
+
+
 def model_name(text: str) -> str:
-    """The name of a network or an experiment, or a path."""
+    """The name of a network or an experiment, or the path of a .keras file."""
     return text if text in EXPERIMENT_NAMES else _known(model_file, text)
 
 
@@ -142,6 +147,7 @@ _PLACEHOLDERS: dict[Any, str] = {
     output_folder: "PATH",
     output_path: "PATH",
     experiment_name: "NAME",
+    trained_model: "MODEL",
     model_name: "MODEL",
     dataset_source: "DATA",
     at_least_one: "N",
@@ -172,7 +178,7 @@ def folder(default: str, words: str, kind: Callable[[str], Path] = path) -> dict
 
 
 MODEL_HELP = "a .keras file, or the name of a trained network (see `lwcnn list`)"
-MODEL: Arguments = {"model": option(MODEL_HELP, type=model_name)}
+MODEL: Arguments = {"model": option(MODEL_HELP, type=trained_model)}
 DATASET_HELP = "folder of images, .npz file, or name of a dataset (see `lwcnn datasets`)"
 DATASET: Arguments = {"--dataset": option(DATASET_HELP, "cifar10", type=dataset_source)}
 DATA_DIR: Arguments = {

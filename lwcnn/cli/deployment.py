@@ -47,7 +47,7 @@ BENCH: Arguments = {
     "--json": option("write the measurements to this file", type=arguments.output_file),
 }
 DEMO: Arguments = {
-    "models": option(MODEL_HELP, ["wren-30k", "paper"], type=arguments.model_name, nargs="*"),
+    "models": option(MODEL_HELP, ["wren-30k", "paper"], type=arguments.trained_model, nargs="*"),
     "--examples": option(
         "folder of example images like those that your models were trained on; also used to calibrate int8 (default: "
         "twelve images of CIFAR-10)",

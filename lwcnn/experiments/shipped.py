@@ -34,7 +34,7 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
         return Path(model)
     if Path(model).suffix == ".keras":
         raise wrong("There is no such model: check the path", model)
-    require_known("model, neither a .keras file nor a network", str(model), NETWORKS)
+    require_known("model, neither a .keras file nor a trained network", str(model), NETWORKS)
     files = [shipped_file(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]
     found = next((path for path in files if path.exists()), None)
     if found is None:

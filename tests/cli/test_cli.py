@@ -224,13 +224,20 @@ def test_run_does_not_replace_a_broken_cifar10(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "runs").exists()
 
 
-def test_full_disk_and_ctrl_c_are_told(monkeypatch, capsys, arguments):
+def test_full_disk_full_memory_and_ctrl_c_are_told(monkeypatch, capsys, arguments):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("lwcnn.experiments.run.run_experiment", full)
     assert main(["train", "paper", "--preset=smoke", *arguments]) == 1
     assert "No space left on device" in capsys.readouterr().err
+
+    def too_large(*_, **__):
+        raise MemoryError("Unable to allocate 9 TiB")
+
+    monkeypatch.setattr("lwcnn.experiments.run.run_experiment", too_large)
+    assert main(["train", "paper", "--preset=smoke", *arguments]) == 1
+    assert "error: Not enough memory (Unable to allocate 9 TiB): give fewer" in capsys.readouterr().err
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -311,6 +318,7 @@ def test_help_has_examples(capsys):
         (["summary", "papr"], "Did you mean 'paper'"),
         (["summary", "none.keras"], "Received: none.keras"),
         (["list", "techniqe"], "Unknown experiment. Did you mean 'technique_sgd'"),
+        (["finetune", "residual_plain", "--dataset=digits"], "neither a .keras file nor a trained network. Known: wren"),
         (["train", "paper", "--dataset=cifar11"], "Did you mean 'cifar10'"),
         (
             ["predict", "wren", "a.png", "--dataset=cifar1"],
