@@ -18,7 +18,9 @@ _PERCENTAGES = {
 }
 
 ARGUMENTS: Arguments = {
-    "models": option(f"{MODEL_HELP}; the probabilities of several are averaged", type=arguments.trained_model, nargs="+"),
+    "models": option(
+        f"{MODEL_HELP}; the probabilities of several are averaged", type=arguments.trained_model, nargs="+"
+    ),
     "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", type=arguments.dataset_source),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "

@@ -318,7 +318,10 @@ def test_help_has_examples(capsys):
         (["summary", "papr"], "Did you mean 'paper'"),
         (["summary", "none.keras"], "Received: none.keras"),
         (["list", "techniqe"], "Unknown experiment. Did you mean 'technique_sgd'"),
-        (["finetune", "residual_plain", "--dataset=digits"], "neither a .keras file nor a trained network. Known: wren"),
+        (
+            ["finetune", "residual_plain", "--dataset=digits"],
+            "neither a .keras file nor a trained network. Known: wren",
+        ),
         (["train", "paper", "--dataset=cifar11"], "Did you mean 'cifar10'"),
         (
             ["predict", "wren", "a.png", "--dataset=cifar1"],

@@ -150,7 +150,7 @@ def test_the_readme_s_five_lines_classify_a_photo(tmp_path, monkeypatch, capsys)
         (lambda: lwcnn.create_model("wren", num_classes=2.5), "an integer of at least 2. Received: 2.5"),
         (lambda: lwcnn.build_dual_model([]), r"one or more submodels with different names. Received: \[\]"),
         (lambda: lwcnn.build_dual_model([lwcnn.build_submodel((28, 28, 1), 10)] * 2), "different names"),
-        (lambda: model_file("wren-x"), "neither a .keras file nor a network. Did you mean 'wren"),
+        (lambda: model_file("wren-x"), "neither a .keras file nor a trained network. Did you mean 'wren"),
     ],
 )
 def test_what_is_not_there_is_told_with_the_nearest(call, words):
