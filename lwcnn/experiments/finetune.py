@@ -68,6 +68,9 @@ def finetune(
     elif size is not None or mirror is not None:
         raise wrong("Give size and mirror to load_dataset when you load the dataset", f"size={size}, mirror={mirror}")
     plan = with_settings(fine_tuning(start, dataset.spec, preset), **settings)
+    progress, (height, width, channels) = progress or Progress(), dataset.input_shape
+    colors = "gray" if channels == 1 else "color"
+    progress.note(f"starts from {model_file(start).name}, with images of {height}x{width} pixels in {colors}")
     return run_experiment(plan, dataset, preset, seed, folders, progress)
 
 

@@ -221,6 +221,15 @@ def test_costs_show_their_spread_and_no_order():
     assert {text.get_text() for text in texts} == {str(i) for i in range(30)}, "every network has its name"
 
 
+@pytest.mark.parametrize("cost", [0.33, 33e6])
+def test_the_axis_of_one_network_has_few_ticks_and_no_front(cost):
+    ax = figures.plot_costs({"cost": points(("a", cost, 50))}).axes[0]
+    low, high = ax.get_xlim()
+    assert 2 <= sum(low <= tick <= high for tick in ax.get_xticks()) <= 6
+    figures.plot_tradeoff(points(("a", cost, 50)), "cost", ax=ax)
+    assert "Pareto front" not in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
 def test_experiments_with_one_network_share_their_latency(made):
     inputs = Inputs("digits", Folders(made / "results"))
     times = tradeoffs.latencies(inputs, tradeoffs.our_networks(inputs))

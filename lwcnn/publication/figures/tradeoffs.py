@@ -54,7 +54,8 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
         ax.plot(shown["cost"], shown["accuracy"], marker, label=kind if len(shown) else None, **look)
     front = pareto_front(points)
     steps = np.repeat(front["cost"], 2)[1:], np.repeat(front["accuracy"], 2)[:-1]
-    ax.plot(*steps, color=BLACK, linewidth=0.8, linestyle=(0, (4, 2)), label="Pareto front", zorder=1)
+    front_label = "Pareto front" if len(front) > 1 else None
+    ax.plot(*steps, color=BLACK, linewidth=0.8, linestyle=(0, (4, 2)), label=front_label, zorder=1)
     _logarithmic(ax, points["cost"])
     ax.set(xlabel=cost_label, ylabel="test accuracy, %", title=title)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
