@@ -264,9 +264,9 @@ def test_images_and_labels_of_other_shapes_are_left_to_keras(capfd):
         return model
 
     fast_fit(gray(), X[..., 0], Y, verbose=0)  # Keras adds the axis
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="expected axis -1 of input shape to have value 1"):
         fast_fit(gray(), X, Y, verbose=0)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="target.shape"):
         fast_fit(build(), X, np.eye(3)[Y[:, 0]], verbose=0)
     soft = gray()
     soft.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))

@@ -81,7 +81,7 @@ ONE = np.ones(3, bool)
 
 @pytest.mark.parametrize("correct, reference", [([ONE], []), ([ONE, ONE], [ONE]), ([ONE], [ONE, ONE])])
 def test_unequal_numbers_of_seeds_are_refused(correct, reference):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is"):
         paired_difference(correct, reference)
 
 
