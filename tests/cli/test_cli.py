@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from made_data import ROOT, describe, write_npz
+from made_data import ROOT, describe, randomize, write_npz
 from scipy.special import softmax
 
 from lwcnn.cli import run
+from lwcnn.cli.arguments import image_size
 from lwcnn.cli.main import main
 from lwcnn.cli.training import release_and_print
 from lwcnn.data import datasets
@@ -23,7 +24,7 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.shipped import model_file
 from lwcnn.models.description import read_description
-from lwcnn.models.dual import build_merged_model
+from lwcnn.models.dual import build_merged_model, build_submodel
 from lwcnn.models.io import load_model, save_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
@@ -406,3 +407,30 @@ def test_the_demo_opens_the_networks_and_serves_on_the_port(monkeypatch, capsys)
             main(["demo", "wren", f"--port={port}"])
     assert main(["demo", "wren", "--port=7999"]) == 0
     assert opened == ["wren", "blocked"] and "open http://127.0.0.1:7999 in a browser" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text, sides", [("64", (64, 64)), ("64x96", (64, 96)), ("96X64", (96, 64))])
+def test_a_size_is_height_and_width(text, sides):
+    assert image_size(text) == sides
+
+
+def test_the_list_has_test_accuracies_and_the_epochs_of_each_phase_in_order(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    (measured,) = re.findall(r"^  residual_se_muon +(\S+) (\w+) ", out, re.M)
+    told = read_description(model_file("wren"))
+    assert measured == (f"{100 * told.test_accuracy:.2f}", told.preset) and told.test_accuracy != told.val_accuracy
+    assert re.search(r"^  quick +at most 8 \+ 4 \+ 5; 15$", out, re.M)  # submodels, head, all; Wren
+    assert re.search(r"^  full +at most 20 \+ 20 \+ 50; 60$", out, re.M)
+
+
+def test_models_that_vote_have_the_parameters_of_all(made_npz, tmp_path, capsys):
+    models = build_submodel((12, 12, 3), 10), build_merged_model((12, 12, 3), 10)
+    paths = [str(tmp_path / f"{model.name}.keras") for model in models]
+    for path, model in zip(paths, models, strict=True):
+        randomize(model).save(path)
+    assert main(["evaluate", *paths, f"--dataset={made_npz}"]) == 0
+    (shown,) = re.findall(r"^parameters +([\d,]+)$", capsys.readouterr().out, re.M)
+    # Convolutions of 280 and 1,820; 20 features to 10 classes; in the merged model twice, and a head of 32.
+    submodel = 280 + 1_820 + 210
+    assert shown == f"{submodel + 2 * submodel + 21 * 32 + 33 * 10:,}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lwcnn.cli import jobs
+from lwcnn.cli.execute import Job
 from lwcnn.cli.main import build_parser
 from lwcnn.system.errors import LwcnnError
 
@@ -132,3 +133,20 @@ def test_the_processes_end_with_the_one_that_started_them(work, tmp_path, number
     process.send_signal(number)
     process.wait()
     require_ended(tmp_path)
+
+
+def test_lines_are_read_when_they_are_complete_and_once(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("of an earlier run\n")
+    job = Job("a", print, Namespace(), log, log.stat().st_size)
+    seen = []
+    for text in ("epoch 1\nepo", "ch 2\n", "", "epoch 3\nepoch 4\n"):
+        with open(log, "a") as stream:
+            stream.write(text)
+        seen.append((job.new_lines(), job.last_line))
+    assert seen == [
+        (["epoch 1"], "epoch 1"),
+        (["epoch 2"], "epoch 2"),
+        ([], "epoch 2"),
+        (["epoch 3", "epoch 4"], "epoch 4"),
+    ]

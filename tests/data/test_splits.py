@@ -204,3 +204,8 @@ def test_a_fifth_of_each_class_by_the_lowest_keys_is_for_the_test():
     kept = np.arange(1, 40)  # without one image, the other test images stay
     _, (fewer, _) = draw_test_images(images[kept], labels[kept], (), keys[kept])
     assert {image.tobytes() for image in fewer} == {image.tobytes() for image in test}
+
+
+@pytest.mark.parametrize("count, share, wanted", [(59, 0.1, 6), (51, 0.1, 5), (100, 0.29, 29)])  # 0.29 * 100 < 29
+def test_a_fraction_is_the_nearest_number_of_images(count, share, wanted):
+    assert len(split_for_training(np.arange(count) % 2, share)[1]) == wanted

@@ -4,10 +4,12 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from scipy.stats import norm
 
 from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.losses import find_loss
 from lwcnn.engine.match import OPERATIONS, unsupported
+from lwcnn.engine.operations.activations import _gelu
 from lwcnn.models.layers import SoftVoting
 
 MAP = (3, 7, 6, 8)  # odd and even, so that strides do not divide
@@ -204,3 +206,11 @@ def test_an_unknown_layer_or_setting_is_named(reason):
 def test_a_layer_as_activation_is_not_taken_for_the_identity(activation):
     layer, _ = built(lambda: layers.Dense(4, activation=activation(), name="dense"), [MAP])
     assert "dense (Dense) has activation=<" in unsupported(layer)
+
+
+def test_gelu_and_its_slope_are_those_of_the_normal_distribution():
+    x = np.linspace(-6, 6, 4001, dtype=np.float32)
+    y, slope = _gelu(x.copy())
+    exact = x.astype(float)
+    np.testing.assert_allclose(y, exact * norm.cdf(exact), rtol=0, atol=6e-7)
+    np.testing.assert_allclose(slope, norm.cdf(exact) + exact * norm.pdf(exact), rtol=0, atol=6e-7)

@@ -136,3 +136,10 @@ def _copy(model):
 
 def test_last_maps_of_a_residual_network():
     assert default_layers(build_residual_se((16, 16, 3), 4)) == ["head_norm"]
+
+
+@pytest.mark.parametrize("kernel", [(3, 1), (1, 3), (3, 3)])
+def test_the_last_map_is_higher_and_wider_than_one(kernel):
+    parts = [keras.layers.Conv2D(4, 3, name="map"), keras.layers.Conv2D(4, kernel, name="line")]
+    model = keras.Sequential([keras.Input((5, 5, 3)), *parts, keras.layers.Flatten(), keras.layers.Dense(2)])
+    assert default_layers(model) == ["map"]

@@ -578,3 +578,17 @@ def test_names_that_are_taken_for_mere_labels_are_told(model, made_dataset, tmp_
     assert caplog.messages == []
     require_classes(path, ("ant", "bee", "cat", "dog"), "pets")
     assert caplog.messages == [f"Assuming that the classes of {path}, 0, 1, 2, 3, are ant, bee, cat, dog"]
+
+
+def test_names_and_unreadable_files_are_those_of_their_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "images_at_once", lambda shape: 2)
+    files = {}
+    for i in range(5):
+        files[f"{i}.png"] = tmp_path / f"{i}.png"
+        Image.fromarray(np.full((4, 4, 3), 10 * i, np.uint8)).save(files[f"{i}.png"])
+    files["3.png"].write_bytes(b"no image")
+    unreadable = []
+    batches = streams.stream_files(files, (4, 4, 3), lambda name, reason: unreadable.append(name))
+    seen = [(name, int(image[0, 0, 0])) for names, images in batches for name, image in zip(names, images, strict=True)]
+    assert seen == [("0.png", 0), ("1.png", 10), ("2.png", 20), ("4.png", 40)]
+    assert unreadable == ["3.png"]

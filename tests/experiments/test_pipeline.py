@@ -1,5 +1,6 @@
 """The cache key, seed and measurements of every phase of a run. Nothing is trained."""
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -171,3 +172,20 @@ def test_the_record_has_the_accuracy_of_the_weights_that_are_kept():
         phase = Phase("dual", OptimizerConfig("sgd"), 3, patience=2, best_per_branch=per_branch)
         state = PhaseState(3, True, 0, best, best_epoch, history)
         assert sequence.phase_record(model, phase, state)["final_val_accuracy"] == pytest.approx(kept)
+
+
+@pytest.mark.parametrize("name", ["paper", "repo_baseline"])
+def test_a_merged_model_is_initialized_alike_whatever_the_submodels_drew(name, monkeypatch):
+    images, labels = make_images(32, (12, 12, 3), 4)
+    split, heads = Split(*(Images(images, labels, part) for part in (np.arange(24), np.arange(24, 32)))), []
+    for num_draws in (0, 3):
+
+        def train_phase(model, phase, split, seed, num_draws=num_draws, **named):
+            for _ in range(num_draws):
+                random.random()  # from which Keras seeds its initializers
+            return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
+
+        monkeypatch.setattr(sequence, "train_phase", train_phase)
+        model = pipeline.train_method(get_experiment(name, "smoke"), sequence.PhaseSequence(split, 4, 0))
+        heads.append(model.get_layer("head_logits").get_weights()[0])
+    np.testing.assert_array_equal(*heads)

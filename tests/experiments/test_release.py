@@ -1,8 +1,11 @@
 """The released run: which one, what is written and replaced, and what is refused."""
 
+import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,6 +14,7 @@ from made_data import describe, make_images
 
 from lwcnn.cli.main import main
 from lwcnn.evaluation.predict import predict_logits
+from lwcnn.experiments import release
 from lwcnn.experiments.folders import save_classes
 from lwcnn.experiments.release import describe_models, is_at_chance, release_best
 from lwcnn.experiments.results import load_exports, load_latencies
@@ -281,3 +285,41 @@ def test_the_choice_of_mirroring_is_part_of_the_data_set_s_name(tmp_path, datase
     model = {"model": f"{dataset}-wren-rate0.1.keras", "rows": [{"name": "onnx", "batch1": {}}]}
     write_json(tmp_path / "bench.json", {"models": [model]})
     assert load_latencies(tmp_path)[["dataset", "experiment"]].to_numpy().tolist() == [[dataset, "wren-rate0.1"]]
+
+
+def test_accuracies_are_weighted_by_their_numbers_of_images():
+    """90 images at 10% and 10 at 50% are 14 of 100 right; three standard errors of ten classes end at 19."""
+    result = {"train_accuracy": 0.1, "val_accuracy": 0.5, "num_train_images": 90, "num_val_images": 10}
+    assert is_at_chance(result, np.arange(10), np.arange(10), 10)
+    swapped = {"train_accuracy": 0.5, "val_accuracy": 0.1, "num_train_images": 90, "num_val_images": 10}  # 46 of 100
+    assert not is_at_chance(swapped, np.arange(10), np.arange(10), 10)
+
+
+@pytest.mark.parametrize("changed, refused", [(2, False), (3, True)])
+def test_one_class_in_a_thousand_may_change_by_rounding(changed, refused, made_dataset, folders, monkeypatch):
+    result, classes = vars(describe(made_dataset)), np.arange(2000) % 10
+    data = SimpleNamespace(name="made", checksum=made_dataset.checksum, x_test=np.zeros((2000, 1)))
+    found = np.eye(10)[np.where(np.arange(2000) < changed, (classes + 1) % 10, classes)]
+    monkeypatch.setattr(release, "_belongs", lambda *_: True)
+    monkeypatch.setattr(release, "load_model", lambda path: None)
+    monkeypatch.setattr(release, "predict_logits", lambda model, images: found)
+    monkeypatch.setattr(release, "penultimate_features", lambda model, images: np.zeros((len(images), 2)))
+    expected = pytest.raises(LwcnnError, match="does not give the classes") if refused else contextlib.nullcontext()
+    with expected:
+        release._verified_outputs(Path("seed0.json"), result, classes, data, folders)
+
+
+def test_a_latency_is_that_of_this_very_model(tmp_path):
+    path = tmp_path / "made-paper.keras"
+    image = keras.Input((4,))
+    keras.Model(image, keras.layers.Dense(2)(image)).save(path)
+    timed = {"another": 9.0}
+    for _ in range(2):
+        models = [
+            {"model": path.name, "model_sha256": checksum, "rows": [{"name": "litert-int8", "batch1": {"p50_ms": ms}}]}
+            for checksum, ms in timed.items()
+        ]
+        write_json(tmp_path / "bench.json", {"machine": {"device": "a CPU"}, "models": models})
+        found = release._measured(path, tmp_path)
+        assert (found["int8_ms"], found["int8_device"]) == ((0.5, "a CPU") if len(timed) > 1 else (None, None))
+        timed[model_checksum(path)] = 0.5

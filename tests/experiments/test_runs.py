@@ -32,6 +32,7 @@ from lwcnn.experiments.recipes import (
     get_preset,
     with_settings,
 )
+from lwcnn.experiments.recipes.presets import augmentation
 from lwcnn.experiments.recipes.types import changed
 from lwcnn.experiments.run import Folders, run_experiment
 from lwcnn.experiments.sequence import PhaseSequence
@@ -719,3 +720,17 @@ def test_class_numbers_are_kept_whole_however_many_classes_there_are(tmp_path, l
     kept = load_classes(tmp_path / "classes.npz")
     np.testing.assert_array_equal(kept, classes)
     assert kept.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "shape, padding", [((32, 32, 3), 4), ((48, 96, 3), 6), ((96, 48, 3), 6), ((28, 56, 1), 2), ((4, 4, 1), 1)]
+)
+def test_the_padding_of_crops_follows_the_shorter_side(shape, padding):
+    assert augmentation(ImageSpec(shape, mirror=True)).crop_padding == padding
+
+
+def test_phases_of_a_lower_rate_keep_their_ratio_to_the_peak():
+    before = get_experiment("low_rate")  # 0.001 and 0.001, then 0.0001
+    plan = with_settings(before, learning_rate=0.02)
+    phases = (plan.dual, *plan.phases)
+    assert [phase.optimizer.learning_rate for phase in phases] == pytest.approx([0.02, 0.02, 0.002])

@@ -15,7 +15,7 @@ from lwcnn.data.known import ImageSpec
 from lwcnn.data.splits import join_hashes
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
 from lwcnn.experiments.shipped import model_file
-from lwcnn.experiments.zoo import load_dataset_for
+from lwcnn.experiments.zoo import _warn_of_seen, load_dataset_for
 from lwcnn.models.description import describe_model, read_description
 from lwcnn.system.errors import LwcnnError
 
@@ -166,3 +166,22 @@ def test_networks_and_recipes_fit_larger_images(side):
     for name in list(NETWORKS)[side == 96 :: 2]:
         model = lwcnn.create_model(name, input_shape=spec.shape, num_classes=200)
         assert lwcnn.predict_logits(model, images).shape == (2, 200)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seen": 5}, "wren.keras was trained on 5 of 100 test images, so accuracy is too high"),
+        ({"seen": 0}, ""),
+        (
+            {"dataset": "pets", "data_checksum": "of others"},
+            "wren.keras was trained on pets; if that has some of these",
+        ),
+        ({}, ""),
+    ],
+)
+def test_a_model_that_has_or_may_have_seen_test_images_is_told(changes, said, made_dataset, caplog):
+    if "seen" in changes:
+        changes = {"seen": join_hashes(made_dataset.x_test[: changes["seen"]])}
+    _warn_of_seen("wren.keras", describe(made_dataset, **changes), made_dataset)
+    assert (said in caplog.text) if said else not caplog.text

@@ -7,6 +7,7 @@ from keras import ops
 from made_data import make_block, make_images, randomize
 
 from lwcnn.experiments.recipes import get_experiment
+from lwcnn.models import blocks
 from lwcnn.models.baselines.resnet import residual_block
 from lwcnn.models.blocks import hidden_width, spatial_attention, squeeze_excite
 from lwcnn.models.configs import ResidualSEConfig, Stage
@@ -183,3 +184,9 @@ def test_squeeze_and_excitation_by_hand():
     assert (squeezed < 0).any() and (squeezed > 0).any()
     factors = 1 / (1 + np.exp(-(np.maximum(squeezed, 0) @ w2 + b2)))
     np.testing.assert_allclose(model.predict(x, verbose=0), x * factors[:, None, None], rtol=1e-4, atol=1e-6)
+
+
+def test_a_prelu_begins_with_the_slope_of_its_authors():
+    images = keras.Input((4, 4, 3))
+    model = keras.Model(images, blocks.activate(images, "prelu", "a"))
+    np.testing.assert_array_equal(model.get_layer("a").get_weights()[0], np.full((1, 1, 3), 0.25))  # He et al. 2015

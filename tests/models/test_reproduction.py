@@ -162,3 +162,9 @@ def test_the_epoch_of_least_validation_loss_is_kept():
     logits = model.predict(validation.images, verbose=0).astype(np.float64)
     expected = -log_softmax(logits, axis=1)[np.arange(60), validation.labels].mean()
     assert min(losses) == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+def test_the_reproduction_drops_three_tenths_as_its_notebook():
+    models = build_repo_submodel((32, 32, 3), 10), build_repo_merged((32, 32, 3), 10, ("a", "b"))
+    rates = [layer.rate for model in models for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert rates == [0.3] * 3

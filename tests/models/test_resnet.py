@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from keras import ops
 from made_data import make_images
 
 from lwcnn.data.augment import MixUpCutMix
@@ -13,7 +14,7 @@ from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.experiments.sequence import PhaseSequence
-from lwcnn.models.baselines.resnet import build_resnet
+from lwcnn.models.baselines.resnet import build_resnet, residual_block
 from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET, ResNetConfig, ResNetStage
 from lwcnn.publication.claims import CLAIMS
 from lwcnn.system.errors import LwcnnError
@@ -152,3 +153,11 @@ def test_every_recipe_trains_a_small_network_with_falling_loss(name):
     layer = model.get_layer("normalization")
     np.testing.assert_allclose(np.ravel(layer.mean), training.channel_statistics()[0], rtol=1e-5)
     assert json.dumps(plain_settings(small))
+
+
+def test_the_dropout_of_a_block_drops_whole_channels():
+    images = keras.Input((6, 6, 16))
+    model = keras.Model(images, residual_block(images, ((16, 3, 1), (16, 3, 1)), "block", dropout=0.5))
+    values = ops.convert_to_numpy(model.get_layer("block_dropout")(np.ones((50, 6, 6, 16), np.float32), training=True))
+    assert (values == values[:, :1, :1]).all() and set(np.unique(values)) == {0.0, 2.0}
+    assert 0.4 < (values[:, 0, 0] == 0).mean() < 0.6

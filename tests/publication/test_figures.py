@@ -12,7 +12,7 @@ from made_data import ROOT, randomize, run_python
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from publication.made_results import write_folds, write_run_of_classes
+from publication.made_results import write_folds, write_run, write_run_of_classes
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
@@ -28,6 +28,7 @@ from lwcnn.publication import figures
 from lwcnn.publication.claims import PUBLISHED
 from lwcnn.publication.figures import diagrams, intervals, tradeoffs
 from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED, draw
+from lwcnn.publication.figures.curves import robustness
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.outputs import embed_features
 from lwcnn.publication.figures.style import BEST, save_figure
@@ -549,3 +550,51 @@ def test_images_of_any_number_of_channels_are_drawn(channels):
     figure = figures.plot_image_grid(images, ["a", "b"])
     drawn = figure.axes[0].images[0].get_array()
     np.testing.assert_array_equal(drawn[..., 0], images[0, ..., 0])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_corruptions_are_drawn_by_the_mean_of_their_severities(tmp_path, count):
+    shares = {"contrast": (0.8, 0.7, 0.6, 0.5, 0.4), "JPEG": (0.9, 0.8, 0.7, 0.6, 0.5)}
+    rows = []
+    for experiment, more in (("paper", 0.0), ("paper_tuned", 0.05))[:count]:
+        rows.append({"experiment": experiment, "corruption": "none", "severity": 0, "accuracy": 0.95 + more})
+        for name, accuracies in shares.items():
+            found = [{"severity": k, "accuracy": share + more} for k, share in enumerate(accuracies, start=1)]
+            rows += [{"experiment": experiment, "corruption": name} | one for one in found]
+    write_json(tmp_path / "robustness.json", {"images": "100 test images", "rows": rows})
+    by_severity, by_corruption = robustness(Inputs("cifar10", Folders(tmp_path))).axes
+    curves = [list(line.get_ydata()) for line in by_severity.lines if len(line.get_xdata()) == 6]
+    both = [pytest.approx([95, 85, 75, 65, 55, 45]), pytest.approx([100, 90, 80, 70, 60, 50])]
+    assert curves == both[:count]
+    assert [label.get_text() for label in by_corruption.get_xticklabels()] == ["contrast", "JPEG"]
+    points = [list(line.get_ydata()) for line in by_corruption.lines if len(line.get_xdata()) == 2]
+    assert points == [pytest.approx([60, 70]), pytest.approx([65, 75])][:count]
+
+
+def test_an_equal_accuracy_at_a_higher_cost_is_not_on_the_front():
+    points = pd.DataFrame({"name": [*"abcd"], "cost": [10, 20, 30, 30], "accuracy": [50.0, 50.0, 60.0, 55.0]})
+    assert pareto_front(points)["name"].tolist() == ["a", "c"]
+
+
+@pytest.fixture
+def three_networks(tmp_path):
+    """Networks of 29,999, 30,000 and 10,000 parameters, with 80, 90 and 70% and seeds of 120 and 240 seconds."""
+    made = {"wren_30k": (29_999, 20), "wren_100k": (30_000, 10), "wren_10k": (10_000, 30)}
+    for name, (params, wrong) in made.items():
+        for seed, seconds in ((0, 120), (1, 240)):
+            write_run(tmp_path, f"cifar10/{name}/full", seed, wrong, params=params, train_seconds=seconds)
+    return Inputs("cifar10", Folders(tmp_path))
+
+
+def test_the_most_accurate_network_has_fewer_than_thirty_thousand_parameters(three_networks):
+    kinds = tradeoffs.our_networks(three_networks)["kind"].to_dict()
+    assert kinds == {"wren_30k": MOST_ACCURATE, "wren_100k": OURS, "wren_10k": OURS}
+
+
+def test_training_is_drawn_in_minutes_from_the_fastest_to_the_slowest_seed(three_networks):
+    (ax,) = (
+        ax for ax in tradeoffs.costs(three_networks).axes if ax.get_xlabel().startswith("training on a CPU, minutes")
+    )
+    assert {float(line.get_xdata()[0]) for line in ax.lines if line.get_marker() in "o*"} == {3.0}
+    across = [bar.get_segments()[0] for bar in ax.collections if len({y for _, y in bar.get_segments()[0]}) == 1]
+    assert [segment[:, 0].tolist() for segment in across] == [[2.0, 4.0]] * 3

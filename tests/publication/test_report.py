@@ -18,6 +18,7 @@ from lwcnn.publication.report import build_pdf, generate, used_names
 from lwcnn.publication.tables import TABLES
 from lwcnn.publication.values import resolve
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import write_json
 
 SOURCE = ROOT / "research_report.tex"
 WITH_LATEX = pytest.mark.skipif(shutil.which("latexmk") is None, reason="latexmk is not installed")
@@ -195,3 +196,30 @@ def test_the_report_builds_to_the_same_bytes(generated, tmp_path):
     shutil.copytree(generated[1] / "generated", tmp_path / "elsewhere/generated")
     assert build_pdf(SOURCE, tmp_path / "elsewhere").read_bytes() == first
     assert str(tmp_path).encode() not in first
+
+
+@pytest.fixture
+def hours_and_exports(tmp_path):
+    """Two runs of 3.5 hours, with 95% on training, 60% and 80% on test images; folds of an hour; two exports."""
+    for seed, wrong in enumerate((40, 20)):
+        write_run(tmp_path, "cifar10/paper/full", seed, wrong, val_accuracy=0.75, train_seconds=12_600)
+    write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92], train_seconds=3600)
+    for name, drop in (("paper", 0.1), ("single", 0.4)):
+        export = {"model": f"cifar10-{name}.keras", "dataset": "cifar10", "format": "litert-int8", "size_bytes": 9}
+        write_json(tmp_path / f"export/{name}.json", export | {"drop_points": drop, "accuracy_exported": 0.7})
+    return Evidence(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name, shown",
+    [
+        ("cifar10/paper/full:train", "95.00"),
+        ("cifar10/paper/full:train minus test", "+25.00"),
+        ("number of hours", "8"),
+        ("int8 largest drop", "0.40"),
+        ("int8 count", "2"),
+    ],
+)
+def test_a_value_has_its_sign_unit_and_extreme(hours_and_exports, name, shown):
+    found = resolve(name, hours_and_exports)
+    assert str(found.bare() if isinstance(found, Measurement) else found) == shown

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -341,3 +343,28 @@ def test_of_the_processes_of_one_training_only_the_first_writes_and_locks(tmp_pa
     monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "0")
     write_json(tmp_path / "folder" / "result.json", {})
     assert (tmp_path / "folder" / "result.json").exists()
+
+
+def test_a_folder_that_cannot_be_renamed_leaves_the_old_one_in_place(tmp_path, monkeypatch):
+    folder, replace = tmp_path / "model", os.replace
+    write_folder_atomically(folder, {"a.bin": b"1"})
+
+    def interrupt(source, target):
+        if Path(source).name == "new":  # when the old folder has been moved away
+            assert not folder.exists()
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder_atomically(folder, {"a.bin": b"2"})
+    assert (folder / "a.bin").read_bytes() == b"1" and [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_temporary_files_of_the_last_day_stay(tmp_path):
+    now = time.time()
+    for name, hours in ((".young.01234567.lwcnn.tmp", 23), (".old.01234567.lwcnn.tmp", 25)):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (now - 3600 * hours,) * 2)
+    write_atomically(tmp_path / "file", b"")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".young.01234567.lwcnn.tmp", "file"]

@@ -24,7 +24,7 @@ from lwcnn.system.files import read_json, write_json
 from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.distillation import TaughtBatches, Teaching
 from lwcnn.training.loop import train_phase
-from lwcnn.training.losses import DistillationLoss
+from lwcnn.training.losses import DistillationLoss, build_loss
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Distillation, Phase
 
@@ -223,3 +223,15 @@ def test_a_run_has_its_teachers_first(made_dataset, folders):
     assert np.isfinite(result["history"][0]["history"][0]["loss"])
     assert result["config"]["teacher"]["seeds"] == [0, 1, 2]
     assert read_json(folders.result(made_dataset.name, "residual_se_small_distilled", "smoke", 0)) == result
+
+
+def test_a_student_learns_from_smoothed_and_weighted_labels():
+    labels = np.array([0, 0, 0, 1])
+    logits = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
+    phase = Phase("p", OptimizerConfig("sgd"), 1, label_smoothing=0.2, class_weight="balanced")
+    taught = np.concatenate([np.eye(2)[labels], logits], axis=1).astype(np.float32)  # a teacher of the same opinion
+    found = float(build_loss(phase, labels, 2, Distillation(4, 0.25))(taught, logits))
+    targets = 0.8 * np.eye(2)[labels] + 0.1
+    weights = np.array([4 / (2 * 3), 4 / (2 * 1)])[labels]  # images / (classes * images of the class)
+    expected = 0.25 * (weights * -(targets * log_softmax(logits.astype(float), axis=1)).sum(axis=1)).mean()
+    assert found == pytest.approx(expected, rel=1e-5)

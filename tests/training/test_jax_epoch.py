@@ -51,3 +51,35 @@ for a, b in zip(keras.tree.flatten(ours), keras.tree.flatten(theirs), strict=Tru
 
 def test_steps_on_the_device_equal_those_of_train_on_batch():
     run_python(EQUAL, KERAS_BACKEND="jax")
+
+
+pytest.importorskip("jax")
+
+ENDED = """
+import keras, numpy as np
+from lwcnn.training.jax_epoch import JaxEpoch
+
+images = keras.Input((4,))
+model = keras.Model(images, keras.layers.Dense(3)(keras.layers.BatchNormalization()(images)))
+model.compile(keras.optimizers.SGD(0.5, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.optimizer.build(model.trainable_variables)
+x, y = np.random.default_rng(0).normal(size=(8, 4)).astype("float32"), np.arange(8) % 3
+variables = [*model.variables, *model.optimizer.variables]
+before = [np.array(variable) for variable in variables]
+for is_ended in (True, False):
+    try:
+        with JaxEpoch(model, None, 3) as epoch:
+            for step in range(3):
+                epoch.step(x, y)
+                if is_ended and step == 1:
+                    assert epoch._state, "two steps were made on the device"
+                    raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        pass
+    same = [np.array_equal(np.array(variable), old) for variable, old in zip(variables, before, strict=True)]
+    assert all(same) == is_ended, same
+"""
+
+
+def test_after_an_exception_the_variables_are_those_from_before_the_epoch():
+    run_python(ENDED, KERAS_BACKEND="jax")

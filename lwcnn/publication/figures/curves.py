@@ -156,7 +156,8 @@ def robustness(inputs: Inputs) -> Figure:
     look: Look = {"y": "accuracy, %", "hue": "network", "palette": COLORS[:count], "errorbar": None}
     look |= {"markers": list(style.MARKERS[:count]), "markersize": 4}
     sns.lineplot(frame, x="severity", style="network", dashes=False, legend=False, ax=axes[0], **look)
-    sns.pointplot(corrupted, x="corruption", linestyle="none", dodge=0.6, ax=axes[1], **look)
+    dodge = 0.6 if count > 1 else False
+    sns.pointplot(corrupted, x="corruption", linestyle="none", dodge=dodge, ax=axes[1], **look)
     axes[0].set_xlabel("severity (0: not corrupted)")
     axes[1].tick_params(axis="x", labelrotation=45)
     sns.move_legend(axes[1], "center left", bbox_to_anchor=(1.01, 0.5), title=None)
