@@ -194,7 +194,7 @@ def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
         raise Unsupported(f"{title} is not supported")
     is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
     if is_schedule and type(rate) not in _SCHEDULES or not is_schedule and callable(rate):
-        raise Unsupported(f"{title} has the schedule {rate!r}")
+        raise Unsupported(f"{title} has the schedule {type(rate).__name__}")
     unknown = (*_UNKNOWN_SETTINGS, "momentum") if kind is keras.optimizers.RMSprop else _UNKNOWN_SETTINGS
     for name in unknown:
         if getattr(optimizer, name, None):

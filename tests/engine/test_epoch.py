@@ -225,28 +225,32 @@ def test_the_engine_trains_what_the_unusual_optimizers_are_given():
 
 
 @pytest.mark.parametrize(
-    "optimizer",
+    ("optimizer", "reason"),
     [
-        keras.optimizers.Adam(clipnorm=1.0),
-        keras.optimizers.Adam(clipvalue=1.0),
-        keras.optimizers.SGD(global_clipnorm=1.0),
-        keras.optimizers.SGD(gradient_accumulation_steps=2),
-        keras.optimizers.SGD(loss_scale_factor=2.0),
-        keras.optimizers.SGD(use_ema=True),
-        keras.optimizers.Adam(amsgrad=True),
-        keras.optimizers.AdamW(amsgrad=True),
-        keras.optimizers.RMSprop(centered=True),
-        keras.optimizers.RMSprop(momentum=0.9),
-        keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
-        keras.optimizers.Adamax(),
-        keras.optimizers.Muon(adam_weight_decay=0.2),
-        PointwiseMuon(weight_decay=0.1, adam_weight_decay=0.2),
+        (keras.optimizers.Adam(clipnorm=1.0), "clipnorm=1.0"),
+        (keras.optimizers.Adam(clipvalue=1.0), "clipvalue=1.0"),
+        (keras.optimizers.SGD(global_clipnorm=1.0), "global_clipnorm=1.0"),
+        (keras.optimizers.SGD(gradient_accumulation_steps=2), "gradient_accumulation_steps=2"),
+        (keras.optimizers.SGD(loss_scale_factor=2.0), "loss_scale_factor=2.0"),
+        (keras.optimizers.SGD(use_ema=True), "use_ema=True"),
+        (keras.optimizers.Adam(amsgrad=True), "amsgrad=True"),
+        (keras.optimizers.AdamW(amsgrad=True), "amsgrad=True"),
+        (keras.optimizers.RMSprop(centered=True), "centered=True"),
+        (keras.optimizers.RMSprop(momentum=0.9), "momentum=0.9"),
+        (
+            keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
+            "the schedule ExponentialDecay",
+        ),
+        (keras.optimizers.Adamax(), "is not supported"),
+        (keras.optimizers.Muon(adam_weight_decay=0.2), "two weight decays"),
+        (PointwiseMuon(weight_decay=0.1, adam_weight_decay=0.2), "two weight decays"),
     ],
 )
-def test_unusual_optimizers_train_in_keras(optimizer):
+def test_unusual_optimizers_train_in_keras(optimizer, reason):
     model = MODELS["merged"]()
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert engine.unsupported(model)
+    found = engine.unsupported(model)
+    assert found.startswith(f"the optimizer {optimizer.name} ") and found.endswith(reason)
 
 
 def test_an_exception_leaves_the_model_unchanged(monkeypatch):
