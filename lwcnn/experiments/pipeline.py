@@ -66,15 +66,17 @@ def build_model(
     if isinstance(experiment, ReproductionExperiment):
         return build_repo_merged(image_shape, num_classes, _branch_names(experiment))
     assert isinstance(experiment, MergedExperiment), type(experiment)
-    return build_merged_model(image_shape, num_classes, _branch_names(experiment), experiment.dropout)
+    return build_merged_model(
+        image_shape, num_classes, _branch_names(experiment), experiment.dropout, experiment.filters
+    )
 
 
 def train_submodels(experiment: MergedExperiment, sequence: PhaseSequence) -> list[keras.Model]:
     """Trains the submodels side by side, as one model with an input per branch."""
     assert experiment.dual
     names = _branch_names(experiment)
-    submodels = [build_submodel(sequence.image_shape, sequence.num_classes, name) for name in names]
-    sequence.depends_on(names)
+    submodels = [build_submodel(sequence.image_shape, sequence.num_classes, name, experiment.filters) for name in names]
+    sequence.depends_on([names, list(experiment.filters)])
     sequence.progress.expect(experiment.dual.epochs)
     augmentations = [augmentation for _, augmentation in experiment.branches]
     sequence.train(build_dual_model(submodels), experiment.dual, augmentations)
@@ -96,7 +98,9 @@ def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], 
             model = merge_submodels(train_submodels(experiment, sequence), dropout, reuse_dense_weights=reused)
         else:
             model = build()
-        sequence.depends_on([_branch_names(experiment), dropout, reused, experiment.dual is None])
+        sequence.depends_on(
+            [_branch_names(experiment), list(experiment.filters), dropout, reused, experiment.dual is None]
+        )
         return model
     return build()
 

@@ -10,6 +10,9 @@ from lwcnn.system.settings import added_later
 BRANCHES = ("original", "augmented")
 """Names of the two branches of the paper's model."""
 
+CONV_FILTERS = (10, 20)
+"""Numbers of filters of each branch's two convolutions; paper, section "Submodel"."""
+
 EPSILON, MOMENTUM = 1e-3, 0.9
 """Batch normalization's epsilon (Keras's default) and momentum (for epochs of a few hundred steps)."""
 

@@ -14,23 +14,25 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from lwcnn.models.configs import BRANCHES
+from lwcnn.models.configs import BRANCHES, CONV_FILTERS
 from lwcnn.models.layers import channels_last, check_shapes
 from lwcnn.system.errors import wrong
 
-CONV_FILTERS = (10, 20)  # paper, section "Submodel"
 HIDDEN_UNITS = 32  # paper, the new head
 MIN_IMAGE_SIZE = 10  # two valid 3x3 convolutions, each followed by 2x2 pooling, reduce 10x10 to 1x1
 
 
 @channels_last()
-def build_submodel(input_shape: Sequence[int], num_classes: int, name: str = "original") -> keras.Model:
+def build_submodel(
+    input_shape: Sequence[int], num_classes: int, name: str = "original", filters: Sequence[int] = CONV_FILTERS
+) -> keras.Model:
     """Builds a submodel: two convolutions of 10 and 20 filters, each with 2x2 max-pooling, and one dense layer.
 
     Args:
         input_shape: (height, width, channels) of one image; height and width at least 10.
         num_classes: Number of classes, at least 2.
         name: Name of the branch and prefix of its layers' names.
+        filters: Numbers of filters of the two convolutions; the paper has 10 and 20.
 
     Returns:
         A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
@@ -50,7 +52,7 @@ def build_submodel(input_shape: Sequence[int], num_classes: int, name: str = "or
     check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
     x = layers.Rescaling(1 / 255, name=f"{name}_rescaling")(images)
-    x = _convolutions(x, name)  # (n, h', w', 20)
+    x = _convolutions(x, name, filters)  # (n, h', w', 20)
     x = layers.Flatten(name=f"{name}_flatten")(x)  # (n, F), F = h' * w' * 20
     logits = layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x)  # (n, num_classes)
     return keras.Model(images, logits, name=name)
@@ -105,7 +107,11 @@ def require_submodels(submodels: Sequence[keras.Model]) -> None:
 
 @channels_last()
 def build_merged_model(
-    input_shape: Sequence[int], num_classes: int, branches: Sequence[str] = BRANCHES, dropout: float = 0.5
+    input_shape: Sequence[int],
+    num_classes: int,
+    branches: Sequence[str] = BRANCHES,
+    dropout: float = 0.5,
+    filters: Sequence[int] = CONV_FILTERS,
 ) -> keras.Model:
     """Builds the merged model with random weights: all branches read the same image and share one new head.
 
@@ -118,6 +124,7 @@ def build_merged_model(
         num_classes: Number of classes, at least 2.
         branches: Names of the branches, one or more; the paper has two.
         dropout: Float between 0 and 1. Fraction of the head's units to drop.
+        filters: Numbers of filters of each branch's two convolutions.
 
     Returns:
         A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
@@ -139,7 +146,7 @@ def build_merged_model(
         raise wrong("branches must be different, non-empty names", repr(tuple(branches)))
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
-    features = [_branch(x, num_classes, name) for name in branches]  # (n, num_classes) each
+    features = [_branch(x, num_classes, name, filters) for name in branches]  # (n, num_classes) each
     if len(features) > 1:
         x = layers.Concatenate(name="features")(features)  # (n, branches * num_classes)
     else:
@@ -150,17 +157,17 @@ def build_merged_model(
     return keras.Model(images, logits, name="merged")
 
 
-def _branch(x: keras.KerasTensor, num_classes: int, name: str) -> keras.KerasTensor:
+def _branch(x: keras.KerasTensor, num_classes: int, name: str, filters: Sequence[int]) -> keras.KerasTensor:
     """Applies a branch of the merged model: (n, h, w, c) -> (n, num_classes)."""
-    x = _convolutions(x, name)  # (n, h', w', 20)
+    x = _convolutions(x, name, filters)  # (n, h', w', 20)
     x = layers.Reshape((1, 1, -1), name=f"{name}_flatten")(x)  # (n, 1, 1, F), F = h' * w' * 20
     x = layers.Conv2D(num_classes, 1, activation="relu", name=f"{name}_dense_as_conv")(x)  # (n, 1, 1, num_classes)
     return layers.Flatten(name=f"{name}_features")(x)
 
 
-def _convolutions(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+def _convolutions(x: keras.KerasTensor, name: str, filters: Sequence[int]) -> keras.KerasTensor:
     """Applies a branch's two convolutions with pooling: (n, h, w, c) -> (n, h', w', 20)."""
-    for i, filters in enumerate(CONV_FILTERS, start=1):
-        x = layers.Conv2D(filters, 3, activation="relu", kernel_initializer="he_normal", name=f"{name}_conv{i}")(x)
+    for i, number in enumerate(filters, start=1):
+        x = layers.Conv2D(number, 3, activation="relu", kernel_initializer="he_normal", name=f"{name}_conv{i}")(x)
         x = layers.MaxPooling2D(2, name=f"{name}_pool{i}")(x)
     return x

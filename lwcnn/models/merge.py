@@ -26,7 +26,7 @@ def merge_submodels(
     Convolutions are copied, dense layers are converted to 1x1 convolutions, and the new head has random weights.
 
     Args:
-        submodels: Models from `build_submodel` with equal input shapes and class counts and different names.
+        submodels: Models from `build_submodel` with equal input shapes, class counts and filters and different names.
         dropout: Float between 0 and 1. Fraction of the new head's units to drop.
         reuse_dense_weights: Names of the submodels whose dense weights are converted; the 1x1 convolutions of the
             others keep random weights. None converts all.
@@ -35,8 +35,8 @@ def merge_submodels(
         A new model with the architecture of `build_merged_model`.
 
     Raises:
-        LwcnnError: The input shapes or class counts differ, two names are equal, `reuse_dense_weights` has an unknown
-            name, or a model is not one that `build_submodel` returns.
+        LwcnnError: The input shapes, class counts or filters differ, two names are equal, `reuse_dense_weights` has an
+            unknown name, or a model is not one that `build_submodel` returns.
 
     Examples:
         >>> import lwcnn
@@ -58,7 +58,8 @@ def merge_submodels(
     reused = names if reuse_dense_weights is None else reuse_dense_weights
     for name in reused:
         require_known("submodel", name, names)
-    merged = build_merged_model(input_shape, num_classes, names, dropout)
+    filters = _common_filters(submodels)
+    merged = build_merged_model(input_shape, num_classes, names, dropout, filters)
     for submodel in submodels:
         for layer in (f"{submodel.name}_conv1", f"{submodel.name}_conv2"):
             merged.get_layer(layer).set_weights(_layer(submodel, layer).get_weights())
@@ -141,3 +142,11 @@ def _common_shapes(submodels: Sequence[keras.Model]) -> tuple[tuple[int, ...], i
             + (", ".join(f"{m.name}: {m.input_shape[1:]} -> {m.output_shape[-1]}" for m in submodels) or "none")
         )
     return shapes.pop()
+
+
+def _common_filters(submodels: Sequence[keras.Model]) -> tuple[int, ...]:
+    """Returns the numbers of filters of the two convolutions that all submodels have."""
+    filters = {m.name: tuple(_layer(m, f"{m.name}_conv{i}").filters for i in (1, 2)) for m in submodels}
+    if len(set(filters.values())) != 1:
+        raise wrong("submodels must have equally many filters", filters)
+    return filters[submodels[0].name]

@@ -358,6 +358,13 @@ class TestAblations:
         assert differences(paper, single) == {"branches", "reuse_dense_weights"}
         assert single.branches == (("original", None),) and single.reuse_dense_weights == ("original",)
 
+    def test_single_wide(self, preset):
+        single, wide = get_experiment("single", preset), get_experiment("single_wide", preset)
+        assert differences(single, wide) == {"filters"}
+        plans = get_experiment("paper", preset), wide
+        sizes = [pipeline.build_model(plan, (32, 32, 3), 10).count_params() for plan in plans]
+        assert sizes == [19_622, 19_501], "as many parameters as two branches, within 1%"
+
     def test_dual_no_augment(self, preset):
         paper, plain = self.pair("dual_no_augment", preset)
         assert differences(paper, plain) == {"branches"}

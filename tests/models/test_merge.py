@@ -119,6 +119,16 @@ def test_a_single_submodel_merges_too():
     np.testing.assert_allclose(features, np.maximum(submodel.predict(images, verbose=0), 0), atol=1e-5)
 
 
+def test_submodels_of_other_widths_merge_and_different_ones_are_refused():
+    wide, narrow = build_submodel((32, 32, 3), 10, filters=(18, 35)), build_submodel((32, 32, 3), 10, "augmented")
+    merged = merge_submodels([wide])
+    assert merged.count_params() == (27 + 1) * 18 + (9 * 18 + 1) * 35 + (36 * 35 + 1) * 10 + 11 * 32 + 33 * 10
+    (check,) = check_merge([wide], merged, images_of((32, 32, 3)))
+    assert check.same_weights and check.largest_difference < 1e-4
+    with pytest.raises(LwcnnError, match=r"equally many filters. Received: .*\(18, 35\).*\(10, 20\)"):
+        merge_submodels([wide, narrow])
+
+
 def test_dropout_of_the_new_head():
     assert merge_submodels(random_submodels((12, 12, 3)), dropout=0.25).get_layer("head_dropout").rate == 0.25
 

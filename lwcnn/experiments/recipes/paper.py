@@ -100,6 +100,10 @@ CHANGES: Recipes = {
         "no augmented branch: one branch on the original images",
         derived(_paper, {"branches": (("original", None),), "reuse_dense_weights": BRANCHES[:1]}),
     ),
+    "single_wide": (
+        "one branch on the original images, about as many parameters as two",
+        derived(_paper, {"branches": (("original", None),), "reuse_dense_weights": BRANCHES[:1], "filters": (18, 35)}),
+    ),
     "dual_no_augment": (
         "no augmentation: both branches on the original images",
         derived(_paper, {"branches.1.1": None}),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.models.configs import BRANCHES, NetworkConfig
+from lwcnn.models.configs import BRANCHES, CONV_FILTERS, NetworkConfig
 from lwcnn.system.errors import wrong
 from lwcnn.system.settings import added_later
 from lwcnn.training.phases import Distillation, Phase
@@ -60,6 +60,7 @@ class MergedExperiment(Experiment):
     dual: Phase | None  # stage 1, in which the submodels train side by side; None initializes the merged model randomly
     reuse_dense_weights: tuple[str, ...] = BRANCHES  # whose 1x1 convolutions take over the submodel's dense weights
     dropout: float = 0.5  # of the merged model's head
+    filters: tuple[int, ...] = added_later(CONV_FILTERS)  # of each branch's convolutions
 
     @property
     def phase_paths(self) -> list[str]:
