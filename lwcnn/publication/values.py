@@ -15,7 +15,7 @@ import pandas as pd
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import BENCHMARKS, DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
-from lwcnn.models.cost import memory, trainable_params
+from lwcnn.models.cost import count_macs, memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.evidence import Evidence, Network, pair_share, summed_confusion, where
 from lwcnn.publication.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
@@ -68,6 +68,7 @@ _QUANTITIES: dict[str, Callable[[Network], Value]] = {
         sum(build_submodel(INPUT_SHAPES[one.dataset], 10, branch).count_params() for branch in BRANCHES)
     ),
     "trainable": lambda one: _parameters(trainable_params(one.untrained)),
+    "million MACs": lambda one: f"{count_macs(one.untrained) / 1e6:.1f}",
     "MiB": lambda one: _mebibytes(one.untrained.count_params()),
     "MiB with two slots": lambda one: _mebibytes(3 * one.untrained.count_params()),
     "memory": lambda one: Measurement(memory(one.untrained).total, "MB", 1, origin="counted"),

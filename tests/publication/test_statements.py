@@ -344,7 +344,8 @@ def test_only_adamw_with_its_schedule_gains_what_is_claimed(evidence):
     low, _, high = gain(evidence, "cifar10", WHOLE, "parts_adam")
     assert low < 0 < high, "AdamW is worth nothing over Adam on that schedule"
     trials = evidence.trials.set_index("trial")["val_accuracy"]
-    assert trials["sgd_0.4+ema_batch_norm+smoothing_0"] > trials["base"], "SGD at 0.4 comes much nearer"
+    gap = trials["ema_batch_norm+rate_0.02+smoothing_0"] - trials["sgd_0.4+ema_batch_norm+smoothing_0"]
+    assert round(100 * gap) == 2, "SGD at 0.4 comes much nearer"
 
 
 def test_the_search_is_as_described(evidence):
@@ -505,6 +506,9 @@ def test_wren_fast_is_smaller_than_mlperf_tinys_resnet_more_accurate_and_no_slow
     assert round(100 * (ours["accuracy"] - theirs["accuracy"]), 1) == 1.7
     assert ours["size_bytes"] / theirs["size_bytes"] == pytest.approx(0.6, abs=0.02)
     assert 0.9 < ours["p50_ms"] / theirs["p50_ms"] <= 1
+    machine = evidence.benchmark("mlperf_tiny")["machine"]
+    assert min(machine["load_average_before"], machine["load_average_after"]) > 2
+    assert machine["device"] == "AMD EPYC (family 25, model 17), 2 cores"
     assert rows["Wren"]["p50_ms"] > 2 * theirs["p50_ms"] and rows["Wren-30k"]["p50_ms"] < rows["large ResNet"]["p50_ms"]
     (run,) = evidence.network("cifar10", "wren_fast").runs.itertuples()
     assert (
@@ -564,6 +568,13 @@ def test_int8_and_latency_are_as_described(evidence):
     paper = evidence.network("cifar10", "paper")
     times = [paper.latency(runtime)["p50_ms"] for runtime in ("litert-int8", "litert", "keras predict")]
     assert times[0] < times[1] < 1 < times[2]
+    noise = {"litert": 0, "litert-int8": 0, "onnx": 0}
+    for pair in (("cifar10/paper", "cifar10/paper_tuned"), ("mnist/residual_se", "fashion_mnist/residual_se")):
+        networks = [evidence.network(*one.split("/")) for one in pair]
+        for runtime, largest in noise.items():
+            low, high = sorted(one.latency(runtime)["p50_ms"] for one in networks)
+            noise[runtime] = max(largest, 1 - low / high)
+    assert 0.25 < max(noise["litert"], noise["litert-int8"]) < 0.3 < noise["onnx"] < 0.42, "30% and 40%"
     assert evidence.network("cifar10", "residual_se_muon").int8["size_bytes"] < 60_000, "ships in 60 kB"
 
 
@@ -664,6 +675,33 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_10k_is_half_of_th
     ours, paper = (evidence.network("cifar10", name, "full").runs for name in ("wren_10k", "paper"))
     assert ours["params"].iloc[0] == pytest.approx(paper["params"].iloc[0] / 2, rel=0.01)
     assert 19 < 100 * (ours["test_accuracy"].mean() - paper["test_accuracy"].mean()) < 20
+    assert round(ours["macs"].iloc[0] / paper["macs"].iloc[0]) == 4
+    memory = [evidence.network("cifar10", name).int8["arena_bytes_estimated"] for name in ("wren_10k", "paper")]
+    assert round(memory[0] / memory[1]) == 9
+
+
+def test_make_run_reaches_what_the_readme_says(evidence):
+    quick, full = (
+        100 * evidence.network("cifar10", "paper", one).runs["test_accuracy"].mean() for one in ("quick", "full")
+    )
+    assert f"reaches {quick:.0f}% on CIFAR-10" in README and f"which reaches {full:.0f}%" in README
+
+
+def test_the_table_of_the_recipe_has_its_values():
+    wren, *family = (get_experiment(n, "full").phases[0] for n in ("residual_se_muon", "wren_10k", "wren_30k"))
+    for phase in (wren, *family):
+        optimizer = phase.optimizer
+        assert (optimizer.learning_rate, optimizer.adam_ratio, optimizer.warmup) == (0.02, None, 0.2)
+        assert (optimizer.weight_decay, optimizer.ema) == (0.05, 0.998)
+        assert phase.augmentation.horizontal_flip and phase.augmentation.crop_padding == 4
+    assert [phase.batch_size for phase in (wren, *family)] == [128, 125, 125]
+    assert [phase.epochs for phase in (wren, *family)] == [60, 150, 150]
+    assert wren.augmentation.rand_augment is None is family[0].augmentation.rand_augment
+    for name in ("wren_20k", "wren_30k", "wren_100k", "wren_30k_distilled"):
+        (phase,) = get_experiment(name, "full").phases
+        operation = phase.augmentation.rand_augment
+        assert (operation.num_operations, operation.magnitude) == (1, 5)
+        assert phase.epochs == (120 if name == "wren_30k_distilled" else 150)
 
 
 def test_the_committed_study_opens_with_the_options_that_the_page_states(tmp_path):
