@@ -364,7 +364,7 @@ def test_muon_distillation_and_the_residual_network_gain(evidence):
     assert np.round(small, 2).tolist() == [0.17, 0.91, 1.62]
     assert gain(evidence, "cifar10", "residual_se_muon", "residual_se_stem_adamw")[0] > 0, "Wren gains over its control"
     low, _, high = gain(evidence, "cifar10", "residual_se_distilled", "residual_se", "full")
-    assert (round(low, 2), round(high, 2)) == (-0.15, 1.17), "Wren-distilled: an interval that includes zero"
+    assert (round(low, 2), round(high, 2)) == (-0.15, 1.17), "Wren-AdamW-distilled: an interval that includes zero"
     assert round(gain(evidence, "cifar10", "residual_se_muon", "residual_se_distilled", "full")[1], 1) == 1.3
     assert gain(evidence, "cifar10", "residual_se", "repo_residual_se", "full")[0] > 5
     assert gain(evidence, "cifar10", "residual_se", "paper_tuned", "full")[0] > 5

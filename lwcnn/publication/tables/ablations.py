@@ -102,15 +102,17 @@ def techniques(evidence: Evidence) -> Table:
         times = {row["experiment"]: f"{row['seconds_per_epoch'] / row['recipe_seconds_per_epoch']:.2f}" for row in rows}
     groups: list[list[Sequence[Cell]]] = []
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
-        groups.append([])
-        recipe = where(runs, experiment=TECHNIQUE_BASE, preset=preset).set_index("seed")["test_accuracy"]
+        base = evidence.network("cifar10", TECHNIQUE_BASE, preset)
+        recipe = base.runs.set_index("seed")["test_accuracy"]
+        about = ["none: the recipe", "", f"`{preset}`", f"{base.runs['params'].iloc[0]:,}", str(len(recipe))]
+        groups.append([[*about, mean_accuracy(base), "", "", "", "1.00"]])
         gains = (some["test_accuracy"] - some["seed"].map(recipe)).groupby(some["experiment"]).mean()
         for name in gains.sort_values(ascending=False, kind="stable").index:
             network, one = evidence.network("cifar10", name, preset), found[name]
-            about = [one.title, one.group, f"`{preset}`", f"{network.runs['params'].iloc[0]:,}", mean_accuracy(network)]
+            about = [one.title, one.group, f"`{preset}`", f"{network.runs['params'].iloc[0]:,}", str(len(network.runs))]
             gained = [*gain_cells(network, TECHNIQUE_BASE), or_missing(_on_validation, network)]
-            groups[-1].append([*about, *gained, times.get(name, "")])
-    head = ["technique", "group", "budget", "parameters", "test %", "points", "p", "validation", "time"]
+            groups[-1].append([*about, mean_accuracy(network), *gained, times.get(name, "")])
+    head = ["technique", "group", "budget", "parameters", "seeds", "test %", "points", "p", "validation", "time"]
     return Table(head, groups)
 
 
