@@ -62,6 +62,7 @@ report: setup
 
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+	@mkdir -p build/site/models && cp models/*.md build/site/models && cp -R visualizations build/site  # pages link to them
 
 # The last step of a set-up writes down what it was made from, so one that failed, was interrupted, has been moved
 # or was made from something else is done again from nothing. Contents count, not times: git does not keep times.

@@ -45,6 +45,23 @@ def test_code_on_the_pages_uses_public_names(page):
                 assert node.attr in lwcnn.__all__, node.attr
 
 
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "models/README.md"], ids=lambda one: one.name
+)
+def test_links_lead_to_files_and_headings(page):
+    """Of the folders outside `docs`, the website has those that `make docs` copies."""
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)", page.read_text(encoding="utf-8")):
+        path = page.parent / target if target else page
+        assert path.exists(), target
+        if page.parent.name == "docs" and target.startswith("../"):
+            assert re.match(r"../(visualizations/|models/[^/]+\.md$)", target), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}, (
+                anchor
+            )
+
+
 def test_the_steps_of_the_method_run_as_written():
     page = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     (block,) = (one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "train_phase" in one)
