@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_data import ROOT, randomize, run_python
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -31,7 +32,7 @@ from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED, 
 from lwcnn.publication.figures.curves import robustness
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.outputs import embed_features
-from lwcnn.publication.figures.style import BEST, save_figure
+from lwcnn.publication.figures.style import BASELINE, save_figure
 from lwcnn.publication.figures.tradeoffs import MOST_ACCURATE, OURS, RECORD, pareto_front
 from lwcnn.publication.names import display_name, is_part
 from lwcnn.system.errors import LwcnnError
@@ -175,11 +176,11 @@ def test_what_sets_the_height_of_a_figure_may_be_named():
 
 def test_intervals_are_those_of_the_estimates_and_a_single_seed_is_hollow_and_dotted(ax):
     found = {"x": Estimate(0.85, 0.75, 0.95, (0.8, 0.9)), "y": Estimate(0.5, 0.4, 0.6, (0.5,))}
-    figures.plot_intervals({"": found}, ["y", "x"], "x", 0.7, {"x": (86, 88)}, ax=ax)
+    figures.plot_intervals({"": found}, ["y", "x"], 0.7, {"x": (86, 88)}, ax=ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["y", "x"] and ax.yaxis_inverted()
     means = {line.get_xdata()[0]: line for line in ax.lines if line.get_marker() == "o"}
     assert set(means) == {50, 85}
-    assert means[50].get_mfc() == "white" and means[85].get_mfc() == BEST
+    assert means[50].get_mfc() == "white" and means[85].get_mfc() == BASELINE
     assert [bar.get_segments()[0][:, 0].round(9).tolist() for bar in ax.collections] == [[40, 60], [75, 95]]
     assert [bar.get_linestyle()[0][1] is None for bar in ax.collections] == [False, True], "dotted, solid"
     assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "|"] == [[80, 90]]
@@ -190,9 +191,9 @@ def test_intervals_are_those_of_the_estimates_and_a_single_seed_is_hollow_and_do
 
 
 def points(*rows):
-    """Rows of name, cost, accuracy in percent, and optionally kind, ends of the interval and of the costs."""
-    columns = ["name", "cost", "accuracy", "kind", "low", "high", "cost_low", "cost_high"]
-    frame = pd.DataFrame([[*row, *[None] * 8][:8] for row in rows], columns=columns)
+    """Rows of name, cost and accuracy in percent; optionally kind, ends of the interval and of the costs, seeds."""
+    columns = ["name", "cost", "accuracy", "kind", "low", "high", "cost_low", "cost_high", "seeds"]
+    frame = pd.DataFrame([[*row, *[None] * 9][:9] for row in rows], columns=columns)
     bounds = {"low": "accuracy", "high": "accuracy", "cost_low": "cost", "cost_high": "cost"}
     return frame.assign(**{end: frame[end].astype(float).fillna(frame[of]) for end, of in bounds.items()}).fillna(OURS)
 
@@ -209,6 +210,16 @@ def test_tradeoff_holds_points_and_front(ax):
     assert not any(box.count_overlaps(boxes[:i]) for i, box in enumerate(boxes)), "labels cover each other"
     with pytest.raises(LwcnnError, match="Received"):
         figures.plot_tradeoff(points(("a", 0, 50)), "cost", ax=ax)
+
+
+def test_networks_with_one_seed_are_hollow(ax):
+    shown = points(("a", 10, 50, OURS, 45, 55, 10, 10, 1), ("b", 20, 60, OURS, 55, 65, 20, 20, 3))
+    figures.plot_tradeoff(shown, "cost", ax=ax)
+    for drawn in (ax, figures.plot_costs({"cost": shown}).axes[0]):
+        lines = {tuple(line.get_xydata()[0]): line for line in drawn.lines if line.get_marker() == "o"}
+        faces = [to_hex(lines[place].get_markerfacecolor()) for place in ((10, 50), (20, 60))]
+        assert faces == ["#ffffff", "#0072b2"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == [OURS, f"{OURS}, one seed"]
 
 
 def test_costs_show_their_spread_and_no_order():
@@ -267,7 +278,7 @@ def test_roc_areas_are_those_of_the_classes_against_the_rest(ax, outputs):
 
 @pytest.mark.parametrize("num_images, num_bins, least", [(600, 15, 6), (30, 5, 2)])
 @pytest.mark.parametrize("temperature", [None, 2.0])
-def test_reliability_shows_both_errors_and_the_images_of_each_bin(
+def test_reliability_shows_both_errors_and_the_share_of_images_in_each_bin(
     ax, outputs, num_images, num_bins, least, temperature
 ):
     logits, labels = (some[:num_images] for some in outputs)
@@ -276,13 +287,17 @@ def test_reliability_shows_both_errors_and_the_images_of_each_bin(
     else:
         models = {"as trained": logits, "temperature-scaled, cross-fitted": scale_cross_fitted(logits, labels)[0]}
     figures.plot_reliability(logits, labels, "", temperature, ax=ax)
-    drawn = []
+    heights = []
     for line, (name, values) in zip(ax.lines, models.items(), strict=False):
         confidence, accuracies, counts = reliability_bins(values, labels, num_bins)
         assert line.get_label() == f"{name}: ECE {100 * expected_calibration_error(values, labels):.1f}%"
         np.testing.assert_allclose(line.get_xydata(), np.c_[confidence, accuracies][counts >= least])
-        drawn += [str(count) for count in counts if count >= least]
-    assert [text.get_text() for text in ax.texts] == drawn
+        heights += list(counts / num_images)
+    bars = ax.patches
+    np.testing.assert_allclose([bar.get_height() for bar in bars], heights)
+    edges = np.sort(np.r_[np.arange(num_bins), np.arange(num_bins) + 0.5]) / num_bins
+    np.testing.assert_allclose(sorted(bar.get_x() for bar in bars), edges, atol=1e-12)
+    assert not ax.texts
     assert [text.get_text() for text in ax.get_legend().get_texts()][2:] == ["perfectly calibrated"]
 
 
@@ -598,3 +613,14 @@ def test_training_is_drawn_in_minutes_from_the_fastest_to_the_slowest_seed(three
     assert {float(line.get_xdata()[0]) for line in ax.lines if line.get_marker() in "o*"} == {3.0}
     across = [bar.get_segments()[0] for bar in ax.collections if len({y for _, y in bar.get_segments()[0]}) == 1]
     assert [segment[:, 0].tolist() for segment in across] == [[2.0, 4.0]] * 3
+
+
+def test_a_network_of_which_one_cost_is_known_is_drawn_only_if_the_others_have_no_more(three_networks, tmp_path):
+    write_run(tmp_path, "cifar10/resnet18/full", 0, 5, params=11_000_000, device="NVIDIA H200")
+    inputs = Inputs("cifar10", Folders(tmp_path))
+    names = [{text.get_text() for text in ax.texts} for ax in tradeoffs.costs(inputs).axes[:2]]
+    assert names == [{"Wren-30k", "Wren-100k", "Wren-10k"}] * 2
+    for path in tmp_path.glob("cifar10/wren_*"):
+        shutil.rmtree(path)
+    first, *_ = tradeoffs.costs(Inputs("cifar10", Folders(tmp_path))).axes
+    assert [text.get_text() for text in first.texts] == ["ResNet-18"]

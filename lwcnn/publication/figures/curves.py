@@ -80,7 +80,7 @@ def _values(phases: Sequence[dict], quantity: str) -> pd.DataFrame:
 def training_curves(inputs: Inputs) -> Figure:
     """Accuracy, loss and learning rate by epoch of baseline and best."""
     released = [one.released.run for one in inputs.compared]
-    figure, axes = new_panels(6.2 * len(released), 6.8, len(released), 3, sharex="col")
+    figure, axes = new_panels(4.6 * len(released), 6.8, len(released), 3, sharex="col", height_ratios=(3, 3, 2))
     for column, run in enumerate(released):
         (one,) = run.itertuples()
         accuracy, loss, rate = axes[column :: len(released)]
@@ -90,6 +90,7 @@ def training_curves(inputs: Inputs) -> Figure:
         rate.plot(range(1, len(rates) + 1), rates, color=BLACK)
         rate.set(xlabel="epoch", ylabel="learning rate", yscale="log", ylim=(min(rates) / 4, 4 * max(rates)))
         rate.yaxis.set_minor_formatter(NullFormatter())
+        sns.move_legend(accuracy, "lower right", bbox_to_anchor=(1, 0))
         if legend := loss.get_legend():  # the same as the accuracy's
             legend.remove()
         accuracy.set_xlabel("")

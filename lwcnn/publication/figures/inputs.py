@@ -9,13 +9,16 @@ import pandas as pd
 from lwcnn.data.datasets import find_dataset, load_dataset
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.recipes.paper import CHANGES
+from lwcnn.experiments.recipes.paper import PAPER_EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput, load_test_labels
 from lwcnn.models.description import read_input_shape
 from lwcnn.models.io import load_model
-from lwcnn.publication.evidence import Evidence, Network
+from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network
 from lwcnn.publication.names import budget, display_name, is_part
 from lwcnn.system.safe_text import plot_text
+
+VARIANTS = {*PAPER_EXPERIMENTS, "paper_tuned_one_go", "repo_baseline_frozen"} - {BASELINE_EXPERIMENT}
+"""Experiments whose network is also that of another one, with which figures of cost show it."""
 
 
 class Inputs:
@@ -48,10 +51,10 @@ class Inputs:
     def largest(self) -> list[Network]:
         """The networks with the largest preset that any of them has: those whose costs are compared.
 
-        Changes of the paper's method are left out: they are the same network.
+        Variants are left out: each is the same network as another.
         """
         first = self.networks[0].preset
-        return [one for one in self.networks if one.preset == first and one.experiment not in CHANGES]
+        return [one for one in self.networks if one.preset == first and one.experiment not in VARIANTS]
 
     @cached_property
     def compared(self) -> list[Network]:

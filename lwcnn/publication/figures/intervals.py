@@ -41,7 +41,6 @@ Estimates = Mapping[str, Estimate]
 def plot_intervals(
     groups: Mapping[str, Estimates],
     rows: Sequence[str] = (),
-    highlight: str = "",
     reference: float | None = None,
     bands: Mapping[str, tuple[float, float]] = {},
     title: str = "",
@@ -50,9 +49,9 @@ def plot_intervals(
 ):
     """Draws a row per name: mean, 95% bootstrap interval over seeds and images, and a small dot per seed.
 
-    Groups are drawn beside each other in two colors, `highlight` is a row in the color of the best network, `reference`
-    is the paper's accuracy, or 0 for differences, and `bands` are claimed ranges in points. A single seed has a
-    hollow mark and a dotted interval, because that interval covers the test images alone.
+    Groups are drawn beside each other in two colors, `reference` is the paper's accuracy, or 0 for differences, and
+    `bands` are claimed ranges in points. A single seed has a hollow mark and a dotted interval, because that interval
+    covers the test images alone.
     """
     rows = list(rows) or list(next(iter(groups.values()), {}))
     if not rows or not any(groups.values()):
@@ -65,7 +64,7 @@ def plot_intervals(
     for (name, estimates), offset, color in zip(groups.items(), offsets, GROUP_COLORS, strict=False):
         for place, row in enumerate(rows):
             if row in estimates:
-                _draw(ax, estimates[row], place + offset, BEST if row == highlight else color, name)
+                _draw(ax, estimates[row], place + offset, color, name)
     if reference is not None:
         label = f"the paper, {reference:.0%}" if reference else None
         ax.axvline(100 * reference, zorder=1, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
@@ -110,8 +109,8 @@ def accuracies(inputs: Inputs) -> Figure:
     budgets: dict[str, dict[str, Estimate]] = {}
     for one in inputs.networks:
         budgets.setdefault(one.runs["preset"].iloc[0], {})[display_name(one.experiment)] = one.accuracy
-    paper, best = PAPER_ACCURACY.get(inputs.dataset), display_name(inputs.best.experiment)
-    figure = _stacked(inputs, "Test accuracy", "test accuracy, %", budgets, highlight=best, reference=paper)
+    paper = PAPER_ACCURACY.get(inputs.dataset)
+    figure = _stacked(inputs, "Test accuracy", "test accuracy, %", budgets, reference=paper)
     ax, highest = figure.axes[-1], max(one.high for found in budgets.values() for one in found.values())
     if not LEAST_LOGARITHMIC < highest < 1:  # the logarithm of no error is infinite
         ax.set_xlim(up_to_100(*ax.get_xlim()))

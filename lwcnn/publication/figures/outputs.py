@@ -66,31 +66,28 @@ def plot_reliability(
 ):
     """Draws accuracy against confidence, before and after temperature scaling; ECE in the legend.
 
-    Without a temperature, each half of the images is scaled by the one fitted on the other half. The numbers are the
-    images of each bin. There are 15 bins, as in the ECE; fewer, but at least 5, below 300 images. Bins of fewer than
-    ten images are not drawn; below 1,000 images, those of fewer than a hundredth, or of one image.
+    Without a temperature, each half of the images is scaled by the one fitted on the other half. Bars show the share of
+    the images in each bin. There are 15 bins, as in the ECE; fewer, but at least 5, below 300 images. The accuracy of a
+    bin of fewer than ten images is not drawn; below 1,000 images, that of fewer than a hundredth, or of one image.
     """
     num_bins, least = int(np.clip(len(labels) // 20, 5, 15)), np.clip(len(labels) / 100, 2, 10)
     if temperature:
         scaling, scaled = "temperature-scaled", logits / temperature
     else:
         scaling, scaled = "temperature-scaled, cross-fitted", scale_cross_fitted(logits, labels)[0]
-    models = {"as trained": (logits, BASELINE, "o", (4, -5)), scaling: (scaled, BEST, "s", (-4, 5))}
-    for name, (values, color, marker, place) in models.items():
+    models = {"as trained": (logits, BASELINE, "o"), scaling: (scaled, BEST, "s")}
+    for i, (name, (values, color, marker)) in enumerate(models.items()):
         confidence, accuracy, count = reliability_bins(values, labels, num_bins)
         shown = count >= min(least, count.max())
         text = f"{name}: ECE {expected_calibration_error(values, labels):.1%}"
-        confidence, accuracy, count = confidence[shown], accuracy[shown], count[shown]
-        ax.plot(confidence, accuracy, marker=marker, color=color, linewidth=1, markersize=4, label=text, clip_on=False)
-        for x, y, number in zip(confidence, accuracy, count):
-            look: Look = {"color": color, "fontsize": 6, "va": "center", "ha": "left" if place[0] > 0 else "right"}
-            look |= {"textcoords": "offset points", "zorder": 4}  # above lines and markers
-            ax.annotate(f"{number:,}", (x, y), place, **look)
+        look: Look = {"marker": marker, "color": color, "linewidth": 1, "markersize": 4, "clip_on": False}
+        ax.plot(confidence[shown], accuracy[shown], label=text, **look)
+        left = (np.arange(num_bins) + i / 2) / num_bins
+        ax.bar(left, count / len(labels), 0.5 / num_bins, align="edge", color=color, alpha=0.35, linewidth=0)
     ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1, label="perfectly calibrated")
     ax.set(xlim=(0, 1.04), ylim=(0, 1.04), aspect="equal", title=title)
-    ax.set(xlabel="confidence, the largest probability", ylabel="accuracy")
-    below: Look = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "alignment": "left"}
-    ax.legend(title="numbers: images in each bin", **below)
+    ax.set(xlabel="confidence, the largest probability", ylabel="accuracy; bars: share of the images")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
 
 
 def embed_features(features: np.ndarray) -> np.ndarray:
@@ -133,7 +130,7 @@ def plot_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
 
 def confusion(inputs: Inputs) -> Figure:
     """Confusion matrices of baseline and best, summed over seeds."""
-    figure, axes = new_panels(3.85 * len(inputs.compared), 4.3, len(inputs.compared))
+    figure, axes = new_panels(3.85 * len(inputs.compared), 4.6, len(inputs.compared))
     for one, ax in zip(inputs.compared, axes):
         plot_confusion_matrix(summed_confusion(one.runs), inputs.class_names, describe_runs(one.runs), ax=ax)
     figure.suptitle(inputs.title("Confusion, percent of each class", f"{inputs.images_counted} per seed"))

@@ -23,7 +23,7 @@ from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, legend_
 from lwcnn.publication.names import display_name
 from lwcnn.system.errors import wrong
 
-MOST_ACCURATE, OURS = "ours, most accurate below 30,000", "ours"
+MOST_ACCURATE, OURS = "measured here, most accurate below 30,000", "measured here"
 SYSTEM, RECORD = "system to reproduce", "public network"
 KINDS = {MOST_ACCURATE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (style.GREEN, "^")}
 """Color and marker by kind, in the order of the legend."""
@@ -34,7 +34,7 @@ PLACES += [(side, up * 7 * i) for i in range(1, 12) for side in (6, -6, 0, 24, -
 """Places of a label, in points to the right of its network and above it, the best first."""
 
 THIN = {"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 0, "shrinkB": 2}
-INTERVALS = "95% bootstrap intervals over seeds and images"
+INTERVALS = "95% bootstrap intervals over seeds and images; hollow: one seed, over images"
 
 
 @styled(6.5, 3.8)
@@ -42,7 +42,7 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
     """Draws accuracy against cost on a logarithmic axis, with labels and the Pareto front of the means as steps.
 
     A row is a network: `name`, `kind` of `KINDS`, `cost` above 0, `accuracy` in percent, with the ends `low` and `high`
-    of its 95% interval.
+    of its 95% interval. Networks with `seeds` 1, whose interval covers the images alone, are hollow.
     """
     if points.empty or not (points["cost"] > 0).all():
         raise wrong("Give points with a cost above 0", points["cost"].tolist())
@@ -50,8 +50,10 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
         shown = points[points["kind"] == kind]
         for cost, *ends in shown[["cost", "low", "high"]].dropna().itertuples(index=False):
             ax.plot([cost, cost], ends, color=color, linewidth=0.9, alpha=0.7)
-        look: Look = {"color": color, "markersize": 8 if kind == MOST_ACCURATE else 5, "mec": "white", "mew": 0.5}
-        ax.plot(shown["cost"], shown["accuracy"], marker, label=kind if len(shown) else None, **look)
+        single = shown["seeds"] == 1
+        for some, is_hollow in ((shown[~single], False), (shown[single], True)):
+            label = kind + ", one seed" * is_hollow if len(some) else None
+            ax.plot(some["cost"], some["accuracy"], marker, label=label, **_marker(kind, is_hollow))
     front = pareto_front(points)
     steps = np.repeat(front["cost"], 2)[1:], np.repeat(front["accuracy"], 2)[:-1]
     front_label = "Pareto front" if len(front) > 1 else None
@@ -73,11 +75,10 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     figure, axes = new_panels(6.8, 0.6 + 3.0 * rows, 2, rows, sharey=True)
     for (label, shown), ax in zip(panels.items(), axes):
         for one in shown.itertuples():
-            color, marker = KINDS[one.kind]
             across = [[one.cost - one.cost_low], [one.cost_high - one.cost]]
             up = [[one.accuracy - one.low], [one.high - one.accuracy]]
-            look: Look = {"markersize": 8 if one.kind == MOST_ACCURATE else 5, "mec": "white", "mew": 0.4}
-            look |= {"fmt": marker, "color": color, "elinewidth": 1, "label": one.kind}
+            look = _marker(one.kind, one.seeds == 1) | {"fmt": KINDS[one.kind][1], "elinewidth": 1}
+            look["label"] = one.kind + ", one seed" * (one.seeds == 1)
             ax.errorbar(one.cost, one.accuracy, up, across, **look)
         _logarithmic(ax, pd.concat([shown["cost_low"], shown["cost_high"]]))
         ax.set(xlabel=label, ylabel="test accuracy, %" if ax in axes[::2] else "")
@@ -88,6 +89,12 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     for shown, ax in zip(panels.values(), axes):
         _label(ax, shown, bold="")  # a bold font adds 5 kB to the PDF
     return figure
+
+
+def _marker(kind: str, is_hollow: bool) -> Look:
+    color = KINDS[kind][0]
+    edge: Look = {"mec": color, "mfc": "white", "mew": 1.2} if is_hollow else {"mec": "white", "mew": 0.5}
+    return {"color": color, "markersize": 8 if kind == MOST_ACCURATE else 5} | edge
 
 
 def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
@@ -206,7 +213,10 @@ def parameters(inputs: Inputs) -> Figure:
 
 
 def costs(inputs: Inputs) -> Figure:
-    """Accuracy against multiply-accumulates, size of the int8 file, latency and training time."""
+    """Accuracy against multiply-accumulates, size of the int8 file, latency and training time.
+
+    Networks of which only one of these is known, such as large ones trained on a GPU, are left out if others have more.
+    """
     ours, runs = our_networks(inputs), pd.concat([one.runs for one in inputs.largest])
     files = where(inputs.evidence.int8_files, dataset=inputs.dataset)
     on_cpu = runs[runs["device"].str.contains("CPU|core")]
@@ -216,6 +226,8 @@ def costs(inputs: Inputs) -> Figure:
         "int8 latency, ms (bar: lowest median to highest p90)": latencies(inputs, ours),
         "training on a CPU, minutes (bar: range over seeds)": _by_experiment(on_cpu, on_cpu["train_seconds"] / 60),
     }
+    known = pd.concat(panels.values()).index.value_counts()
+    ours = ours[ours.index.map(known) >= min(2, known.max())]
     joined = {label: ours.join(found, how="inner") for label, found in panels.items()}
     shown = {label: points for label, points in joined.items() if len(points)}
     return plot_costs(shown, inputs.title("Accuracy and cost", INTERVALS))
@@ -243,8 +255,9 @@ def our_networks(inputs: Inputs) -> pd.DataFrame:
     rows = {}
     for one in inputs.largest:
         accuracies = (100 * share for share in (one.accuracy.mean, one.accuracy.low, one.accuracy.high))
-        rows[one.experiment] = (display_name(one.experiment), OURS, *accuracies, *one.runs[["params", "macs"]].iloc[0])
-    columns = ["name", "kind", "accuracy", "low", "high", "params", "macs"]
+        size = one.runs[["params", "macs"]].iloc[0]
+        rows[one.experiment] = (display_name(one.experiment), OURS, len(one.runs), *accuracies, *size)
+    columns = ["name", "kind", "seeds", "accuracy", "low", "high", "params", "macs"]
     found = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     found.loc[found["accuracy"].where(found["params"] < 30_000).nlargest(1).index, "kind"] = MOST_ACCURATE
     return found
