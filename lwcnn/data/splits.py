@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 
 Part = tuple[np.ndarray, np.ndarray]
 """Images and labels."""
@@ -133,10 +133,8 @@ def _number_of_images(size: int | float, num_images: int) -> int:
 
 def _count_classes(labels: np.ndarray, min_count: int, purpose: str, class_names: Sequence[str] = ()) -> np.ndarray:
     if not len(labels) or labels.min() < 0 or labels.max() >= len(labels):
-        raise LwcnnError(
-            "Number the classes from 0 without gaps. "
-            f"Received: labels from {min(labels, default=0)} to {max(labels, default=0)} for {len(labels)} images"
-        )
+        found = f"labels from {min(labels, default=0)} to {max(labels, default=0)} for {len(labels)} images"
+        raise wrong("Number the classes from 0 without gaps", found)
     counts = np.bincount(labels)
     if counts.min() < min_count:
         few = ", ".join(

@@ -25,7 +25,7 @@ def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | n
     pixels = keras.ops.convert_to_tensor(np.asarray(images, dtype=np.float32))
     activations = trunk(pixels, training=False)
     gradients = _gradients(rest, pixels, activations, keras.ops.one_hot(classes.astype(np.int32), num_classes))
-    return _resize(_weighted_sum(np.array(activations), np.array(gradients)), images.shape[1:3])
+    return _heatmaps(np.array(activations), np.array(gradients), *images.shape[1:3])
 
 
 def default_layers(model: keras.Model) -> list[str]:
@@ -65,15 +65,11 @@ def _gradients(rest: keras.Model, pixels, activations, chosen):
     raise wrong("Set KERAS_BACKEND to tensorflow or jax to compute heatmaps", repr(backend))
 
 
-def _weighted_sum(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """Applies equations 1 and 2; returns maps of shape (n, rows, columns), each divided by its maximum."""
+def _heatmaps(activations: np.ndarray, gradients: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Applies equations 1 and 2; returns maps of shape (n, height, width), each divided by its maximum."""
     weights = gradients.mean(axis=(1, 2), keepdims=True)  # (n, 1, 1, channels)
     maps = np.maximum((weights * activations).sum(axis=-1), 0)
     largest = maps.max(axis=(1, 2), keepdims=True)
-    return np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
-
-
-def _resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    height, width = size
+    maps = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
     resized = [cv2.resize(one.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) for one in maps]
     return np.clip(np.stack(resized), 0, 1)

@@ -153,20 +153,20 @@ class Search:
         rows = rows[(rows["data_checksum"] == self.data.checksum) & (rows["epochs"] == self.epochs)]
         if self.limit is not None:
             rows = rows[rows["params"] <= self.limit]
-        found = [(row, read(self._space, self._base, row["config"])) for row in rows.to_dict("records")]
         trials = []
-        for row, parameters in found:
-            if parameters is not None:
-                with contextlib.suppress(ValueError):  # a value lies outside its range, which was narrowed since
-                    trials.append(
-                        optuna.create_trial(
-                            values=[row[name] for name in self._space.objectives],
-                            params=parameters,
-                            distributions=self._space.parameters,
-                            user_attrs={"loaded": row["trial"], "params": row["params"]},
-                            system_attrs={"NSGAIISampler:generation": 0},
-                        )
+        for row in rows.to_dict("records"):
+            if (parameters := read(self._space, self._base, row["config"])) is None:
+                continue
+            with contextlib.suppress(ValueError):  # a value lies outside its range, which was narrowed since
+                trials.append(
+                    optuna.create_trial(
+                        values=[row[name] for name in self._space.objectives],
+                        params=parameters,
+                        distributions=self._space.parameters,
+                        user_attrs={"loaded": row["trial"], "params": row["params"]},
+                        system_attrs={"NSGAIISampler:generation": 0},
                     )
+                )
         return trials
 
     def _count_trials(self) -> int:

@@ -73,6 +73,7 @@ def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, m
         "size_bytes": len(whole),
         "gzip_bytes": gzip_bytes(whole),
         "dataset": data.name,
+        "experiment": told.experiment if told else Path(path).stem,
         "dataset_sha256": data.checksum,
         "class_names": list((told and told.class_names) or data.class_names),
         **compared,

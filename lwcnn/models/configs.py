@@ -128,7 +128,7 @@ class RepoResidualSEConfig:
 
     stem: int = 16
     widths: tuple[int, ...] = (32, 64)
-    se_reduction: int | None = 16
+    se_reduction: int = 16
     hidden: int = 128
     dropout: float = 0.4
     initializer: str = "glorot_uniform"

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import keras
 from keras import layers
@@ -74,28 +73,18 @@ def _product(layer: keras.Layer, sizes: tuple[int | None, ...]) -> int:
     return math.prod(known)
 
 
-class Memory(NamedTuple):
-    """Memory in MB of 2^20 bytes, in float32: images, layers' outputs with gradients, and trainable parameters."""
+def memory(model: keras.Model) -> dict[str, float]:
+    """Returns the memory of a training step on one image as "torchsummary" counts it, in float32.
 
-    input: float
-    passes: float
-    params: float
-
-    @property
-    def total(self) -> float:
-        return sum(self)
-
-
-def memory(model: keras.Model) -> Memory:
-    """Returns the memory of a training step on one image as "torchsummary" counts it.
-
-    It reproduces the published figures of the ResNet [4,4,4,3] (0.01, 10.16, 18.14, 28.31 MB). The SE-ResNet's 59.35
-    and 78.08 MB include the outputs of activations, which here overwrite their input.
+    In MB of 2^20 bytes: `input` (the image), `passes` (layers' outputs with gradients), `params` (trainable parameters)
+    and `total`. It reproduces the published figures of the ResNet [4,4,4,3] (0.01, 10.16, 18.14, 28.31 MB). The
+    SE-ResNet's 59.35 and 78.08 MB include the outputs of activations, which here overwrite their input.
     """
     stored = sum(_product(layer, shape) for layer, shape in _called_once(model) if not isinstance(layer, _NOT_STORED))
     inputs = sum(math.prod(tensor.shape[1:]) for tensor in model.inputs)
-    counts = (inputs, 2 * stored, trainable_params(model))
-    return Memory(*(FLOAT_BYTES * count / MEBIBYTE for count in counts))
+    counts = {"input": inputs, "passes": 2 * stored, "params": trainable_params(model)}
+    used = {name: FLOAT_BYTES * count / MEBIBYTE for name, count in counts.items()}
+    return used | {"total": sum(used.values())}
 
 
 def trainable_params(model: keras.Model) -> int:
@@ -117,7 +106,6 @@ def _called_once(model: keras.Model) -> Iterator[tuple[keras.Layer, tuple[int | 
 
 def costs(model: keras.Model) -> dict:
     """Returns a model's costs, ready for JSON: parameters, bytes, MACs, and memory in MB of 2^20 bytes."""
-    used = memory(model)
     return {
         "input_shape": list(model.input_shape[1:]),
         "num_classes": model.output_shape[-1],
@@ -125,7 +113,7 @@ def costs(model: keras.Model) -> dict:
         "trainable_params": trainable_params(model),
         "float32_bytes": FLOAT_BYTES * model.count_params(),
         "macs": count_macs(model),
-        "memory_mb": used._asdict() | {"total": used.total},
+        "memory_mb": memory(model),
     }
 
 
@@ -141,9 +129,9 @@ def summary_text(model: keras.Model) -> str:
         "",
         f"parameters            {model.count_params():>14,}  ({trainable_params(model):,} trainable)",
         f"multiply-accumulates  {count_macs(model):>14,}  for one image",
-        f"memory, input         {used.input:>14.2f} MB",
-        f"memory, passes        {used.passes:>14.2f} MB  activations forward and backward",
-        f"memory, parameters    {used.params:>14.2f} MB",
-        f"memory, total         {used.total:>14.2f} MB",
+        f"memory, input         {used['input']:>14.2f} MB",
+        f"memory, passes        {used['passes']:>14.2f} MB  activations forward and backward",
+        f"memory, parameters    {used['params']:>14.2f} MB",
+        f"memory, total         {used['total']:>14.2f} MB",
     ]
     return "\n".join(lines)

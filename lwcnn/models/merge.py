@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from lwcnn.models.dual import build_merged_model, require_submodels
-from lwcnn.system.errors import LwcnnError, require_known, wrong
+from lwcnn.system.errors import require_known, wrong
 
 
 def merge_submodels(
@@ -137,10 +137,8 @@ def _common_shapes(submodels: Sequence[keras.Model]) -> tuple[tuple[int, ...], i
     require_submodels(submodels)
     shapes = {(submodel.input_shape[1:], submodel.output_shape[-1]) for submodel in submodels}
     if len(shapes) != 1:
-        raise LwcnnError(
-            "submodels must agree in input shape and class count. Received: "
-            + (", ".join(f"{m.name}: {m.input_shape[1:]} -> {m.output_shape[-1]}" for m in submodels) or "none")
-        )
+        found = ", ".join(f"{m.name}: {m.input_shape[1:]} -> {m.output_shape[-1]}" for m in submodels)
+        raise wrong("submodels must agree in input shape and class count", found or "none")
     return shapes.pop()
 
 

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from lwcnn.models import blocks
-from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.configs import ResidualSEConfig
 from lwcnn.models.layers import channels_last, check_shapes
 from lwcnn.system.errors import require_known, wrong
 
@@ -28,19 +28,14 @@ def build_residual_se(
     for i, stage in enumerate(config.stages, start=1):
         if i > 1:
             x = blocks.pool(x, config.pooling, f"stage{i}_pool")
-        x = _widen(x, i, stage)
+        if x.shape[-1] != stage.filters:
+            x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{i}_widen")(x)
+            x = blocks.batch_norm(f"stage{i}_norm")(x)
         for j in range(1, stage.blocks + 1):
             block_number += 1
             drop_rate = config.drop_rate * block_number / num_blocks
             x = blocks.residual_block(x, config, stage, f"stage{i}_block{j}", drop_rate)
     return keras.Model(images, _head(x, num_classes, config), name="residual_se")
-
-
-def _widen(x: keras.KerasTensor, number: int, stage: Stage) -> keras.KerasTensor:
-    if x.shape[-1] != stage.filters:
-        x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{number}_widen")(x)
-        x = blocks.batch_norm(f"stage{number}_norm")(x)
-    return x
 
 
 def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> keras.KerasTensor:

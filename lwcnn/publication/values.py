@@ -71,7 +71,7 @@ _QUANTITIES: dict[str, Callable[[Network], Value]] = {
     "million MACs": lambda one: f"{count_macs(one.untrained) / 1e6:.1f}",
     "MiB": lambda one: _mebibytes(one.untrained.count_params()),
     "MiB with two slots": lambda one: _mebibytes(3 * one.untrained.count_params()),
-    "memory": lambda one: Measurement(memory(one.untrained).total, "MB", 1, origin="counted"),
+    "memory": lambda one: Measurement(memory(one.untrained)["total"], "MB", 1, origin="counted"),
     "int8 accuracy": lambda one: percent(one.int8["accuracy_exported"], origin="int8"),
     "int8 bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
     "share of convolutions": lambda one: _share_of_convolutions(one.untrained),

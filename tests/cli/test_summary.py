@@ -15,7 +15,7 @@ from lwcnn.system.errors import LwcnnError
 
 
 def published(used):
-    return [f"{value:.2f}" for value in (used.input, used.passes, used.params, used.total)]
+    return [f"{value:.2f}" for value in used.values()]
 
 
 def test_memory_is_that_of_the_resnets_own_table():
@@ -23,12 +23,12 @@ def test_memory_is_that_of_the_resnets_own_table():
     assert published(memory(model)) == ["0.01", "10.16", "18.14", "28.31"]
     # By hand: stem, then five maps a block and two more where there is a projection, pooling and logits.
     values = 2 * 32 * 1024 + 20 * 32 * 1024 + 22 * 64 * 256 + 22 * 128 * 64 + 17 * 256 * 16 + 256 + 10
-    assert memory(model).passes == 2 * 4 * values / 2**20
+    assert memory(model)["passes"] == 2 * 4 * values / 2**20
 
 
 def test_activations_overwrite_their_input():
     model = build_resnet((32, 32, 3), 10, SE_RESNET)
-    assert published(memory(model))[2] == "18.71" and memory(model).passes < 50
+    assert published(memory(model))[2] == "18.71" and memory(model)["passes"] < 50
 
 
 def test_rows_of_the_merged_model():
@@ -46,8 +46,8 @@ def test_models_inside_a_model_and_sequential_ones_count():
     outer = keras.Model(images, layers.Dense(5, name="logits")(inner(images)))
     rows = [line.split() for line in summary_text(outer).splitlines()]
     assert ["conv", "Conv2D", "2", "x", "2", "x", "2", "56"] in rows and ["logits", "Dense", "5", "45"] in rows
-    assert memory(outer).passes == 2 * 4 * (8 + 5) / 2**20
-    assert memory(inner).input == 4 * 48 / 2**20
+    assert memory(outer)["passes"] == 2 * 4 * (8 + 5) / 2**20
+    assert memory(inner)["input"] == 4 * 48 / 2**20
 
 
 def test_layers_that_were_called_in_another_model_count_as_they_are_called_here():
@@ -55,7 +55,7 @@ def test_layers_that_were_called_in_another_model_count_as_they_are_called_here(
     conv(keras.Input((64, 64, 1)))
     images = keras.Input((16, 16, 1))
     model = keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling2D()(conv(images))))
-    assert memory(model).passes == 2 * 4 * (16 * 16 * 8 + 8 + 3) / 2**20
+    assert memory(model)["passes"] == 2 * 4 * (16 * 16 * 8 + 8 + 3) / 2**20
     assert "16 x 16 x 8" in summary_text(model)
 
 

@@ -17,7 +17,6 @@ from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments import release
 from lwcnn.experiments.folders import save_classes
 from lwcnn.experiments.release import describe_models, is_at_chance, release_best
-from lwcnn.experiments.results import load_exports, load_latencies
 from lwcnn.models.description import Description, model_checksum, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.publication import cards
@@ -238,7 +237,8 @@ def test_a_description_says_what_was_measured_on_this_very_model(folders, add, m
         describe_models(folders)
     add(0, params=1234, temperature=1.5)
     path = release_best(made_dataset, "paper", folders)
-    exported = {"model": path.name, "format": "litert-int8", "dataset": "made", "size_bytes": 777}
+    exported = {"model": path.name, "format": "litert-int8", "dataset": "made", "experiment": "paper"}
+    exported["size_bytes"] = 777
     write_json(folders.results / "export/one.json", exported | {"model_sha256": "of another model"})
     assert describe_models(folders, "CC0") == [path] and read_description(path).int8_bytes is None
     write_json(folders.results / "export/two.json", exported | {"model_sha256": model_checksum(path)})
@@ -264,27 +264,6 @@ def test_lwcnn_release_says_which_models_state_no_license(folders, add, made_dat
     assert main([*command, "--license", "CC0"]) == 0 and "no license" not in capsys.readouterr().out
     assert read_description(path).license == "CC0" and "license was" not in caplog.text
     assert main([*command, "--license", "MIT"]) == 0 and "its license was CC0 and is now MIT" in caplog.text
-
-
-def test_the_card_s_size_and_latency_are_found_for_names_with_hyphens(tmp_path):
-    model = "pets-5dc67bbc-finetune-wren-epochs9.keras"
-    write_json(tmp_path / "export/any.json", {"model": model, "format": "litert-int8", "dataset": "pets-5dc67bbc"})
-    row = {"name": "litert-int8", "batch1": {"p50_ms": 0.2}}
-    write_json(
-        tmp_path / "bench.json", {"models": [{"model": model, "rows": [row]}, {"model": "resnet8", "rows": [row]}]}
-    )
-    assert load_exports(tmp_path)["experiment"].tolist() == ["finetune-wren-epochs9"]
-    names = load_latencies(tmp_path)[["dataset", "experiment"]].to_numpy().tolist()
-    assert names == [["pets-5dc67bbc", "finetune-wren-epochs9"], ["", "resnet8"]]
-
-
-@pytest.mark.parametrize(
-    "dataset", ["pets-1a2b3c4d-no_mirror", "pets-1a2b3c4d-mirror", "scans-20240131-1a2b3c4d", "mnist"]
-)
-def test_the_choice_of_mirroring_is_part_of_the_data_set_s_name(tmp_path, dataset):
-    model = {"model": f"{dataset}-wren-rate0.1.keras", "rows": [{"name": "onnx", "batch1": {}}]}
-    write_json(tmp_path / "bench.json", {"models": [model]})
-    assert load_latencies(tmp_path)[["dataset", "experiment"]].to_numpy().tolist() == [[dataset, "wren-rate0.1"]]
 
 
 def test_accuracies_are_weighted_by_their_numbers_of_images():

@@ -17,6 +17,7 @@ from lwcnn.data.augment import MixUpCutMix
 from lwcnn.experiments import search
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes.types import changed
+from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.search import Search
 from lwcnn.experiments.spaces import SPACES, build, read
 from lwcnn.system.errors import Diverged, LwcnnError
@@ -47,7 +48,7 @@ def test_parameters_survive_an_experiment_and_its_settings(data, tmp_path, space
 
 
 def test_the_finished_trials_are_the_first_of_a_study_of_everything(data, tmp_path):
-    recorded = json.loads((ROOT / "results/search/cifar10/12epochs/base-seed0.json").read_text())
+    (recorded,) = load_trials(ROOT / "results").query("trial == 'base'").to_dict("records")
     same = dataclasses.replace(data, checksum=recorded["data_checksum"])
     trials = Search("all", same, 12, LIMIT, Folders(tmp_path), earlier=ROOT / "results").study.get_trials(
         states=[TrialState.COMPLETE]

@@ -1,7 +1,6 @@
 """What a trial of the search reports and is measured by, which trials are compared, and the limit."""
 
 import dataclasses
-import json
 from types import SimpleNamespace
 
 import optuna
@@ -13,6 +12,7 @@ from optuna.visualization import matplotlib as figures
 from lwcnn.cli.search import draw
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.search import PRUNER, Search
 from lwcnn.experiments.spaces import build
 from lwcnn.models.build import build_network
@@ -46,9 +46,9 @@ def test_a_network_of_exactly_the_limit_is_trained(data, tmp_path, trained):
 
 
 def test_finished_trials_beyond_the_limit_are_left_out(data, tmp_path):
-    files = [json.loads(path.read_text()) for path in (ROOT / "results/search/cifar10/12epochs").glob("*.json")]
-    limit = sorted(one["params"] for one in files)[len(files) // 2]
-    same = dataclasses.replace(data, checksum=files[0]["data_checksum"])
+    earlier = load_trials(ROOT / "results")
+    limit = sorted(earlier["params"])[len(earlier) // 2]
+    same = dataclasses.replace(data, checksum=earlier["data_checksum"][0])
     study = Search("all", same, 12, limit, Folders(tmp_path), earlier=ROOT / "results").study
     found = [trial.user_attrs["params"] for trial in study.get_trials(states=[TrialState.COMPLETE])]
     assert found and max(found) == limit

@@ -1,5 +1,7 @@
 """Blocks and custom layers: counts, shapes and values by hand, invalid arguments, and networks of each block."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from made_data import make_block, make_images, randomize
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models import blocks
 from lwcnn.models.baselines.resnet import residual_block
-from lwcnn.models.blocks import hidden_width, spatial_attention, squeeze_excite
+from lwcnn.models.blocks import conv_norm, hidden_width, spatial_attention, squeeze_excite
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
 from lwcnn.models.layers import ChannelStatistics
@@ -70,7 +72,8 @@ def squeeze_excite_count(channels, reduction, bias=True):
 @pytest.mark.parametrize("strides, filters, projected", [(1, 16, False), (1, 24, True), (2, 16, True)])
 def test_basic_block_by_hand(strides, filters, projected):
     convolutions = (filters, 3, strides), (filters, 3, 1)
-    model = block_model(residual_block, convolutions=convolutions, se_reduction=4, use_bias=True)
+    conv, attend = partial(conv_norm, use_bias=True), partial(squeeze_excite, reduction=4)
+    model = block_model(residual_block, convolutions=convolutions, attend=attend, conv=conv)
     convolutions = 9 * 16 * filters + filters + 9 * filters * filters + filters
     projection = (16 * filters + filters + 4 * filters) if projected else 0
     expected = convolutions + 2 * 4 * filters + projection + squeeze_excite_count(filters, 4)
@@ -81,7 +84,8 @@ def test_basic_block_by_hand(strides, filters, projected):
 
 def test_bottleneck_block_by_hand():
     arguments = {"convolutions": ((7, 1, 1), (7, 3, 2), (20, 5, 1)), "activation": "leaky_relu"}
-    model = block_model(residual_block, se_reduction=5, se_bias=False, dropout=0.2, **arguments)
+    attend = partial(squeeze_excite, reduction=5, use_bias=False)
+    model = block_model(residual_block, attend=attend, dropout=0.2, **arguments)
     convolutions = 16 * 7 + 9 * 7 * 7 + 25 * 7 * 20 + 16 * 20
     norms = 4 * (7 + 7 + 20 + 20)
     assert model.count_params() == convolutions + norms + squeeze_excite_count(20, 5, bias=False)

@@ -39,7 +39,7 @@ def test_counts(description, published, macs, of_224):
     assert model.count_params() == published and count_macs(model) == macs
     assert count_macs(build_application((224, 224, 3), 1000, description)) == of_224
     assert model.get_layer("features").output.shape == (None, 1280)
-    assert memory(model).params == pytest.approx(4 * sum(np.prod(w.shape) for w in model.trainable_weights) / 2**20)
+    assert memory(model)["params"] == pytest.approx(4 * sum(np.prod(w.shape) for w in model.trainable_weights) / 2**20)
     # The same names whatever was built before, so that weights are found by them; and the stem as it is.
     again = built(description)
     assert [w.path.split("/")[-2:] for w in again.weights] == [w.path.split("/")[-2:] for w in model.weights]

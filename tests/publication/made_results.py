@@ -49,8 +49,9 @@ def write_folds(folder, group, accuracies, **changes):
     leaks = bool(changes.get("leaky"))
     assessment = {
         **{"dataset": dataset, "experiment": experiment, "preset": preset, "seed": 0, "leaky": leaks},
-        **{"accuracies": accuracies, "train_seconds": 60.0, "data_checksum": "c", "backend": "jax", "device": "a CPU"},
-        **{"num_threads": 1, "versions": {"keras": "3"}, "commit": "abc"},
+        **{"accuracies": accuracies, "fold_histories": [None] * len(accuracies), "train_seconds": 60.0},
+        **{"data_checksum": "c", "backend": "jax", "device": "a CPU", "num_threads": 1, "versions": {"keras": "3"}},
+        "commit": "abc",
     }
     path = folder / dataset / experiment / preset / f"kfold{len(accuracies)}{'_leaky' * leaks}_seed0.json"
     path.parent.mkdir(parents=True, exist_ok=True)

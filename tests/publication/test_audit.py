@@ -86,7 +86,8 @@ def test_folds_and_latency(tmp_path):
     evidence = Evidence(tmp_path)
     assert str(resolve("mnist/paper folds from scratch:spread", evidence)) == "91.00 ± 1.41% (folds, quick)"
     assert str(resolve("mnist/paper folds not reset:spread", evidence)) == "99.00 ± 0.00% (folds, test 97.00%, quick)"
-    entry = {"model": "models/cifar10-paper.keras", "rows": [{"name": "litert", "batch1": {"p50_ms": 0.0421}}]}
+    rows = [{"name": "litert", "batch1": {"p50_ms": 0.0421}}]
+    entry = {"dataset": "cifar10", "experiment": "paper", "rows": rows}
     (tmp_path / "bench.json").write_text(json.dumps({"models": [entry], "machine": {"device": "a CPU"}}))
     found = resolve("latency cifar10/paper litert", Evidence(tmp_path))
     assert str(found) == "0.042 ms (paper's method, litert, one thread of a CPU)"

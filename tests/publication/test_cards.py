@@ -102,7 +102,7 @@ def test_the_card_has_the_int8_accuracy_of_this_file_on_the_images_of_its_run(tm
     path = write_run(tmp_path / "results", f"pets-1f3a90c2-no_mirror/{run}/quick", 0, 5, **changes)
     told = replace(Description.of_run(read_json(path), CLASSES), int8_bytes=9)
     own = Path(shutil.copy(ROOT / "models/cifar10-paper.keras", tmp_path / "own.keras"))
-    export = {"model": "pets-1f3a90c2-no_mirror-x.keras", "format": "litert-int8", "dataset": "pets-1f3a90c2"}
+    export = {"model": "own.keras", "format": "litert-int8", "dataset": "pets-1f3a90c2", "experiment": "x"}
     checked = {"model_sha256": model_checksum(own), "dataset_sha256": images, "accuracy_exported": 0.5}
     write_json(tmp_path / "results/export/x.json", export | checked | {"size_bytes": 9})
     card = model_card(own, told, Evidence(tmp_path / "results"))

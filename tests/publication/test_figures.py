@@ -379,14 +379,14 @@ def made(tmp_path_factory):
             save_npz(folder / "results/digits" / experiment / preset / "released.npz", **arrays)
             (folder / "models").mkdir(exist_ok=True)
             randomize(build_merged_model((28, 28, 1), 10)).save(folder / "models" / f"digits-{experiment}.keras")
-    record = {"model": "digits-paper.keras", "dataset": "digits", "format": "litert-int8", "size_bytes": 29920}
-    write_json(folder / "results/export/digits-paper-litert-int8.json", record)
+    record = {"model": "digits-paper.keras", "dataset": "digits", "experiment": "paper", "format": "litert-int8"}
+    write_json(folder / "results/export/digits-paper-litert-int8.json", record | {"size_bytes": 29920})
     times = {"paper": {"p50_ms": 0.0123, "p90_ms": 0.015}, "paper_tuned": {"p50_ms": 0.0143, "p90_ms": 0.02}}
     models = [
-        {"model": f"digits-{name}.keras", "rows": [{"name": "litert-int8", "batch1": time}]}
+        {"dataset": "digits", "experiment": name, "rows": [{"name": "litert-int8", "batch1": time}]}
         for name, time in times.items()
     ]
-    write_json(folder / "results/bench.json", {"models": models})
+    write_json(folder / "results/bench.json", {"models": models, "machine": {"device": "a CPU"}})
     folds = [("paper", False, [0.9, 0.92]), ("paper_as_published", True, [0.98, 0.99])]
     for experiment, leaky, accuracies in folds:
         write_folds(folder / "results", f"digits/{experiment}/quick", accuracies, leaky=leaky, test_accuracy=0.95)
@@ -520,7 +520,7 @@ def test_a_figure_that_fails_leaves_the_others(made, tmp_path, capsys):
     path = folder / "digits/paper_tuned/full/released.npz"
     arrays = load_npz(path)
     save_npz(path, **arrays | {"features": np.ones_like(arrays["features"])})
-    (folder / "bench.json").write_text('{"models": [{"model": "digits-paper.keras", "rows": [7]}]}')
+    (folder / "bench.json").write_text('{"models": [{"rows": [7]}], "machine": {"device": "a CPU"}}')
     arguments = ["figures", f"--results={folder}", f"--output={tmp_path}/out", "--only"]
     assert main([*arguments, "tsne", "costs", "accuracies"]) == 1
     printed = capsys.readouterr()

@@ -205,8 +205,9 @@ def hours_and_exports(tmp_path):
         write_run(tmp_path, "cifar10/paper/full", seed, wrong, val_accuracy=0.75, train_seconds=12_600)
     write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92], train_seconds=3600)
     for name, drop in (("paper", 0.1), ("single", 0.4)):
-        export = {"model": f"cifar10-{name}.keras", "dataset": "cifar10", "format": "litert-int8", "size_bytes": 9}
-        write_json(tmp_path / f"export/{name}.json", export | {"drop_points": drop, "accuracy_exported": 0.7})
+        export = {"model": f"cifar10-{name}.keras", "dataset": "cifar10", "experiment": name, "format": "litert-int8"}
+        export |= {"size_bytes": 9, "drop_points": drop, "accuracy_exported": 0.7}
+        write_json(tmp_path / f"export/{name}.json", export)
     return Evidence(tmp_path)
 
 

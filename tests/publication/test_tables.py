@@ -117,8 +117,9 @@ def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
     cost = {"params": 1234, "macs": 5_600_000, "float32_bytes": 4936, "memory_mb": {"total": 2.25}}
     for name in ("narrow_resnet18", "mobilenet_v2"):
         (tmp_path / "networks" / f"{name}.json").write_text(json.dumps(cost | {"model": name}))
-    measured = {"model": "mobilenet_v2.keras", "rows": [{"name": "litert", "batch1": {"p50_ms": 1.25, "p90_ms": 1.5}}]}
-    (tmp_path / "bench_networks.json").write_text(json.dumps({"models": [measured]}))
+    rows = [{"name": "litert", "batch1": {"p50_ms": 1.25, "p90_ms": 1.5}}]
+    measured = {"dataset": "", "experiment": "mobilenet_v2", "rows": rows}
+    (tmp_path / "bench_networks.json").write_text(json.dumps({"models": [measured], "machine": {"device": "a CPU"}}))
     write_run(tmp_path, "cifar10/mobilenet_v2_momentum/quick", 0, 20)
     table = networks.references(Evidence(tmp_path))
     resnet = cells(table, "narrow_resnet18")

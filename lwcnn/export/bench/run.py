@@ -26,7 +26,7 @@ from lwcnn.export.formats import (
     require_tensorflow,
 )
 from lwcnn.models.cost import count_macs
-from lwcnn.models.description import model_checksum
+from lwcnn.models.description import model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
 from lwcnn.system.files import StrPath
@@ -160,8 +160,11 @@ def _bench_model(
                 **({} if name == _KERAS_PREDICT else measure.measure_memory(name, file, images.shape[1:])),
             }
         )
+    told = read_description(path)
     return {
         "model": path.name,
+        "dataset": told.dataset if told else "",
+        "experiment": told.experiment if told else path.stem,
         "model_sha256": model_checksum(path),
         "parameters": model.count_params(),
         "macs": count_macs(model),

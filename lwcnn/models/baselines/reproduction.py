@@ -7,11 +7,13 @@ Source: github.com/Shazer-Nadeem/lightweight-cnn-cifar10 and .../Improved-lightw
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 from keras import layers
 
 from lwcnn.models.baselines.resnet import residual_block
+from lwcnn.models.blocks import conv_norm, squeeze_excite
 from lwcnn.models.configs import RepoResidualSEConfig
 from lwcnn.models.layers import channels_last, check_shapes
 
@@ -74,18 +76,13 @@ def build_repo_residual_se(
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
     x = _conv_relu_pool(x, config.stem, "stem_conv", "stem_pool")
+    initializer = config.initializer
+    attend = partial(squeeze_excite, reduction=config.se_reduction, initializer=initializer)
+    conv = partial(conv_norm, use_bias=True, initializer=initializer, momentum=config.momentum)
     for i, width in enumerate(config.widths, start=1):
         if i > 1:
             x = layers.MaxPooling2D(2, name=f"pool{i - 1}")(x)
-        x = residual_block(
-            x,
-            ((width, 3, 1), (width, 3, 1)),
-            f"block{i}",
-            se_reduction=config.se_reduction,
-            use_bias=True,
-            initializer=config.initializer,
-            momentum=config.momentum,
-        )
+        x = residual_block(x, ((width, 3, 1), (width, 3, 1)), f"block{i}", attend=attend, conv=conv)
     x = layers.GlobalAveragePooling2D(name="global_pool")(x)
     x = layers.Dense(config.hidden, activation="relu", name="features")(x)
     x = layers.Dropout(config.dropout, name="head_dropout")(x)

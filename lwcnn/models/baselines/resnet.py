@@ -1,6 +1,6 @@
 """Residual networks of full convolutions: one builder and one residual block for all configurations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import keras
@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from lwcnn.models.blocks import activate, conv_norm, squeeze_excite
-from lwcnn.models.configs import MOMENTUM, ResNetConfig, ResNetStage
+from lwcnn.models.configs import ResNetConfig, ResNetStage
 from lwcnn.models.layers import channels_last, check_shapes
 
 
@@ -27,17 +27,12 @@ def build_resnet(
     images = keras.Input(tuple(input_shape), name="images")
     x = _normalize(images, normalization)
     x = activate(conv_norm(x, config.stem, 3, "stem"), config.activation, "stem_activation")
+    reduction = config.se_reduction
+    attend = partial(squeeze_excite, reduction=reduction, use_bias=config.se_bias) if reduction else None
     for i, stage in enumerate(config.stages, start=1):
         for j in range(1, stage.blocks + 1):
-            x = residual_block(
-                x,
-                _convolutions(config, stage, stage.stride if j == 1 else 1),
-                f"stage{i}_block{j}",
-                activation=config.activation,
-                se_reduction=config.se_reduction,
-                se_bias=config.se_bias,
-                dropout=config.block_dropout,
-            )
+            convolutions, name = _convolutions(config, stage, stage.stride if j == 1 else 1), f"stage{i}_block{j}"
+            x = residual_block(x, convolutions, name, config.activation, attend, config.block_dropout)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     if config.dropout:
         x = layers.Dropout(config.dropout, name="head_dropout")(x)
@@ -49,26 +44,23 @@ def residual_block(
     convolutions: Sequence[tuple[int, int, int]],
     name: str,
     activation: str = "relu",
-    se_reduction: int | None = None,
-    se_bias: bool = True,
-    use_bias: bool = False,
+    attend: Callable[..., keras.KerasTensor] | None = None,
     dropout: float = 0.0,
-    initializer: str = "he_normal",
-    momentum: float = MOMENTUM,
+    conv: Callable[..., keras.KerasTensor] = conv_norm,
 ) -> keras.KerasTensor:
-    """Applies convolutions with batch norm and squeeze-and-excitation, adds the shortcut, and activates.
+    """Applies convolutions with batch norm and channel attention, adds the shortcut, and activates.
 
-    `convolutions` lists (filters, kernel size, strides). Where the shape changes, the shortcut is a 1x1
-    convolution with batch norm. `dropout` drops whole channels before the addition. Source: He et al. 2016.
+    `convolutions` lists (filters, kernel size, strides). Where the shape changes, the shortcut is a 1x1 convolution.
+    `conv` and `attend` are `conv_norm` and `squeeze_excite` with settings, or None for no attention. `dropout` drops
+    whole channels before the addition. Source: He et al. 2016.
     """
-    conv = partial(conv_norm, use_bias=use_bias, initializer=initializer, momentum=momentum)
     y = x
     for i, (filters, kernel_size, strides) in enumerate(convolutions, start=1):
         y = conv(y, filters, kernel_size, f"{name}_{i}", strides)
         if i < len(convolutions):
             y = activate(y, activation, f"{name}_{i}_activation")
-    if se_reduction:
-        y = squeeze_excite(y, se_reduction, name, se_bias, initializer)
+    if attend:
+        y = attend(y, name=name)
     if dropout:
         y = layers.SpatialDropout2D(dropout, name=f"{name}_dropout")(y)
     strides = max(strides for _, _, strides in convolutions)
