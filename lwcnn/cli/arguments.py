@@ -1,4 +1,4 @@
-"""Arguments shared by several commands, as data, and functions that parse and check their values."""
+"""Arguments shared by several commands, as data, and functions that parse their values, or raise LwcnnError."""
 
 import argparse
 import contextlib
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from lwcnn.data.datasets import Dataset, load_dataset
-from lwcnn.data.known import DATASET_NAMES, is_dataset_name
+from lwcnn.data.known import is_dataset_name
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, get_experiment
 from lwcnn.experiments.shipped import model_file
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 Arguments = dict[str, dict[str, Any]]
 """Settings of `ArgumentParser.add_argument` by the argument's name."""
@@ -35,9 +35,9 @@ def path(text: str) -> Path:
     """A path from the command line, `~` expanded."""
     expanded = os.path.expanduser(text)
     if not text.strip() or "\0" in text:
-        raise argparse.ArgumentTypeError(f"give a path. Received: {text!r}")
+        raise wrong("give a path", repr(text))
     if expanded.startswith("~"):
-        raise argparse.ArgumentTypeError(f"there is no such user. Received: {text!r}")
+        raise wrong("there is no such user", repr(text))
     return Path(expanded)
 
 
@@ -48,11 +48,9 @@ def output_file(text: str) -> Path:
     is_special = os.path.exists(target) and not os.path.isfile(target)  # such as /dev/null: it is written to directly
     is_writable = os.access(target, os.W_OK) if is_special else _can_write_below(os.path.dirname(target))
     if os.path.isdir(target) or not is_writable:
-        raise argparse.ArgumentTypeError(f"give a file in a folder that you can write to. Received: {text!r}")
+        raise wrong("give a file in a folder that you can write to", repr(text))
     if os.path.isfile(target) and _is_binary(target):  # such as an image or a model that was meant as input
-        raise argparse.ArgumentTypeError(
-            f"give another file: this one exists and is not a text file. Received: {text!r}"
-        )
+        raise wrong("give another file: this one exists and is not a text file", repr(text))
     return file
 
 
@@ -60,9 +58,7 @@ def output_path(text: str) -> Path:
     """The path of a file or a folder to write, checked before any work."""
     target = path(text)
     if target.name in ("", "..") or not _can_write_below(os.path.dirname(os.path.realpath(target))):
-        raise argparse.ArgumentTypeError(
-            f"give a new file or folder, or an earlier one, in a folder that you can write to. Received: {text!r}"
-        )
+        raise wrong("give a new file or folder, or an earlier one, in a folder that you can write to", repr(text))
     return target
 
 
@@ -70,7 +66,7 @@ def output_folder(text: str) -> Path:
     """The path of a folder to write to, checked before any work."""
     folder = path(text)
     if not _can_write_below(os.path.realpath(folder)):
-        raise argparse.ArgumentTypeError(f"give a folder that you can write to. Received: {text!r}")
+        raise wrong("give a folder that you can write to", repr(text))
     return folder
 
 
@@ -89,33 +85,25 @@ def _is_binary(file: str) -> bool:
 
 def experiment_name(text: str) -> str:
     """The name of an experiment, given this name or the name of its network."""
-    return NETWORKS.get(text, _known(get_experiment, text))
+    return get_experiment(text).name
 
 
 def trained_model(text: str) -> str:
     """The name of a trained network, or the path of a .keras file."""
-    return _known(model_file, text)
+    model_file(text)
+    return text
 
 
 def model_name(text: str) -> str:
     """The name of a network or an experiment, or the path of a .keras file."""
-    return text if text in EXPERIMENT_NAMES else _known(model_file, text)
+    return text if text in EXPERIMENT_NAMES else trained_model(text)
 
 
 def dataset_source(text: str) -> str:
     """The name of a dataset, or a path that exists."""
-    _known(is_dataset_name, text)
-    if text not in DATASET_NAMES and not path(text).exists():
-        raise argparse.ArgumentTypeError(f"there is no such folder or file. Received: {text!r}")
+    if not is_dataset_name(text) and not path(text).exists():
+        raise wrong("there is no such folder or file", repr(text))
     return text
-
-
-def _known(find: Callable[[str], Any], name: str) -> str:
-    try:
-        find(name)
-        return name
-    except LwcnnError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -124,7 +112,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         # Length first: Python refuses to read a number of thousands of digits.
         if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"give a whole number from {least} to {most}. Received: {text[:30]!r}")
+            raise wrong(f"give a whole number from {least} to {most}", repr(text[:30]))
         return int(text)
 
     return read
@@ -136,7 +124,7 @@ at_least_one, seed_number = whole_number(1, 10**9), whole_number(0, environment.
 def image_size(text: str) -> tuple[int, ...]:
     """Height and width from the command line: "64" or "64x96"."""
     if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", text.lower(), re.ASCII):
-        raise argparse.ArgumentTypeError(f"give a size such as 64, or 64x96 as height x width. Received: {text[:30]!r}")
+        raise wrong("give a size such as 64, or 64x96 as height x width", repr(text[:30]))
     sides = [int(side) for side in text.lower().split("x")]
     return sides[0], sides[-1]
 
@@ -161,7 +149,7 @@ def number(text: str, most: float = 1e9) -> float:
     with contextlib.suppress(ValueError):
         if 0 <= float(text) <= most:  # NaN is not
             return float(text)
-    raise argparse.ArgumentTypeError(f"give a number from 0 to {most:g}. Received: {text[:30]!r}")
+    raise wrong(f"give a number from 0 to {most:g}", repr(text[:30]))
 
 
 def learning_rate(text: str) -> float:
@@ -169,7 +157,7 @@ def learning_rate(text: str) -> float:
     with contextlib.suppress(ValueError):
         if 0 < float(text) < 1e9:
             return float(text)
-    raise argparse.ArgumentTypeError(f"give a positive number. Received: {text[:30]!r}")
+    raise wrong("give a positive number", repr(text[:30]))
 
 
 def folder(default: str, words: str, kind: Callable[[str], Path] = path) -> dict[str, Any]:

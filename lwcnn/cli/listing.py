@@ -20,7 +20,7 @@ MOST_LISTED = 15  # experiments of a group whose names begin alike; larger ones 
 def _part_of_name(text: str) -> str:
     """A part of the names of some experiments."""
     if not any(text in name for name in EXPERIMENT_NAMES):
-        raise argparse.ArgumentTypeError(str(unknown_name("experiment", text, EXPERIMENT_NAMES)))
+        raise unknown_name("experiment", text, EXPERIMENT_NAMES)
     return text
 
 

@@ -18,7 +18,7 @@ from lwcnn.cli import deployment, evaluate, listing, predict, publish, run, sear
 from lwcnn.cli.arguments import DATA_DIR, Arguments
 from lwcnn.cli.execute import Command, execute
 from lwcnn.system.environment import load_backend
-from lwcnn.system.errors import unknown_name
+from lwcnn.system.errors import LwcnnError, unknown_name
 
 COMMANDS: dict[str, tuple[Command, Arguments, str]] = {
     "run": (run.run, run.ARGUMENTS, "lwcnn run"),
@@ -71,6 +71,12 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message):
         self.exit(2, f"lwcnn: error: {' '.join(message.split())}\n")
+
+    def _get_value(self, action, text):
+        try:
+            return action.type(text) if action.type else text
+        except LwcnnError as error:
+            raise argparse.ArgumentError(action, str(error)) from error
 
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:

@@ -76,9 +76,9 @@ def plan_arena(activations: Sequence[Activation]) -> int:
 
 def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
     """Returns the files `model_data.cc` and `.h` with an int8 LiteRT model and the size of its activations."""
-    variable = f"g_{c_name(name)}_model_data"
-    memory = f"g_{c_name(name)}_activation_bytes_estimated"
-    guard = f"LWCNN_{c_name(name).upper()}_MODEL_DATA_H_"
+    identifier = re.sub(r"\W", "_", name, flags=re.ASCII)
+    variable, memory = f"g_{identifier}_model_data", f"g_{identifier}_activation_bytes_estimated"
+    guard = f"LWCNN_{identifier.upper()}_MODEL_DATA_H_"
     calls = ", ".join(sorted({_resolver_call(operation) for operation in graph.operations}))
     header = f"""\
 // {one_line(name)}: an int8 LiteRT model of {len(content):,} bytes, written by `lwcnn export --format c-array`.
@@ -109,11 +109,6 @@ alignas(16) const unsigned char {variable}[] = {{
 const unsigned int {variable}_len = {len(content)};
 """
     return {"model_data.cc": source.encode(), "model_data.h": header.encode()}
-
-
-def c_name(name: str) -> str:
-    """Returns a name with characters that are invalid in C++ identifiers replaced by "_"."""
-    return re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
 def _resolver_call(operation: str) -> str:

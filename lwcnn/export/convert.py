@@ -1,7 +1,9 @@
 """Converts models to LiteRT (float32 or int8), ONNX and SavedModel files."""
 
+import contextlib
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -23,22 +25,25 @@ NUM_RANGE_IMAGES = 200  # for rewritten models: more images add rare extremes, w
 
 def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
     """Converts a model to one of `FORMATS`; returns the content of a file, or of a folder's files by name."""
-    try:
+    with errors_told(model, format_name):
         if FORMATS[format_name].quantized:
             assert calibration_images is not None
             return to_litert_int8(model, calibration_images, split=format_name != "c-array")
         return {"litert": to_litert, "onnx": to_onnx, "saved_model": to_saved_model}[format_name](model)
+
+
+@contextlib.contextmanager
+def errors_told(model: keras.Model, format_name: str) -> Iterator[None]:
+    """Converts any error of the block to an LwcnnError that names the model's layers."""
+    try:
+        yield
     except LwcnnError:
         raise
-    except Exception as error:  # converters can raise any error
-        raise not_convertible(model, format_name, error) from error
-
-
-def not_convertible(model: keras.Model, format_name: str, error: Exception) -> LwcnnError:
-    kinds = ", ".join(sorted({type(layer).__name__ for layer in model.layers}))
-    reason = " ".join(str(error).split())[:300]
-    advice = f"Give a model that can be converted to {format_name} ({type(error).__name__}: {reason})"
-    return wrong(advice, f"{model.name!r} with {kinds}")
+    except Exception as error:  # converters and runtimes can raise any error
+        kinds = ", ".join(sorted({type(layer).__name__ for layer in model.layers}))
+        reason = " ".join(str(error).split())[:300]
+        advice = f"Give a model that can be converted to {format_name} ({type(error).__name__}: {reason})"
+        raise wrong(advice, f"{model.name!r} with {kinds}") from error
 
 
 def to_litert(model: keras.Model) -> bytes:

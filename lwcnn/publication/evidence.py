@@ -166,22 +166,15 @@ class Network:
     @property
     def int8(self) -> pd.Series:
         """The record of its int8 LiteRT file."""
-        found = where(self.evidence.int8_files, dataset=self.dataset, experiment=self.experiment)
-        if found.empty:
-            name = f"{self.dataset}-{self.experiment}"
-            output = self.evidence.folder / f"export/{name}-litert-int8.tflite"
-            command = f"export models/{name}.keras --format litert-int8 --output {output}"
-            raise self._missing("exported as litert-int8", command)
-        return found.iloc[0]
+        name = f"{self.dataset}-{self.experiment}"
+        output = self.evidence.folder / f"export/{name}-litert-int8.tflite"
+        command = f"export models/{name}.keras --format litert-int8 --output {output}"
+        return self._record(self.evidence.int8_files, "exported as litert-int8", command)
 
     def latency(self, runtime: str) -> pd.Series:
         """Returns the record of its latency: the device, and milliseconds per image such as `p50_ms`."""
-        found = where(self.evidence.latencies, dataset=self.dataset, experiment=self.experiment, runtime=runtime)
-        if found.empty:
-            raise self._missing(
-                f"timed with {runtime}", f"bench models/*.keras --json {self.evidence.folder / 'bench.json'}"
-            )
-        return found.iloc[0]
+        command = f"bench models/*.keras --json {self.evidence.folder / 'bench.json'}"
+        return self._record(where(self.evidence.latencies, runtime=runtime), f"timed with {runtime}", command)
 
     @property
     def released_path(self) -> Path:
@@ -198,6 +191,12 @@ class Network:
         if run.empty or abs(accuracy(logits, labels) - run["test_accuracy"].iloc[0]) > MAX_ROUNDING:
             raise MissingInput(f"its logits are not those of seed {seed}'s result. Received: {path}")
         return Released(run, logits, labels, arrays.get("features"))
+
+    def _record(self, frame: pd.DataFrame, what: str, command: str) -> pd.Series:
+        found = where(frame, dataset=self.dataset, experiment=self.experiment)
+        if found.empty:
+            raise self._missing(what, command)
+        return found.iloc[0]
 
     def _missing(self, what: str, command: str) -> MissingInput:
         received = self.evidence.folder

@@ -108,12 +108,10 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
 
 
 def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:
-    found, before = (one.runs.set_index("seed")["ece"] for one in (ours, other))
-    change = (found - before).dropna()
-    found, before = found[change.index], before[change.index]
-    eces, preset = f"{100 * before.mean():.1f} → {found.mean():.1%}", ours.runs["preset"].iloc[0]
-    origin = f"ECE {eces}, {preset}, {len(change)} seeds"
-    return points(change.mean(), 1, origin=origin)
+    runs = ours.runs.merge(other.runs, on="seed", suffixes=("", "_before"))
+    eces = f"{100 * runs['ece_before'].mean():.1f} → {runs['ece'].mean():.1%}"
+    origin = f"ECE {eces}, {runs['preset'].iloc[0]}, {len(runs)} seeds"
+    return points((runs["ece"] - runs["ece_before"]).mean(), 1, origin=origin)
 
 
 def _pair(evidence: Evidence, network: Network, first: str, second: str) -> Measurement:

@@ -73,12 +73,11 @@ def whole(least: int, largest: float = math.inf) -> Rule:
 
 
 def interval(largest: float = math.inf) -> Rule:
-    def is_valid(value: Any) -> bool:
-        is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
-        return is_pair and 0 < value[0] <= value[1] <= largest
-
-    top = "" if largest == math.inf else f" <= {largest}"
-    return Rule(is_valid, f"a tuple (low, high), 0 < low <= high{top}")
+    pair, top = sequence(number(largest), 2), "" if largest == math.inf else f" <= {largest}"
+    return Rule(
+        lambda value: isinstance(value, tuple) and pair.is_valid(value) and 0 < value[0] <= value[1],
+        f"a tuple (low, high), 0 < low <= high{top}",
+    )
 
 
 def choice(choices: Collection[str]) -> Rule:

@@ -50,7 +50,9 @@ def _with_dense_attention(model: keras.Model) -> keras.Model:
     followers = _followers(model)
     replaced: dict[str, Replacement] = {}
     for layer in model.layers:
-        if not (isinstance(layer, layers.Conv1D) and _keeps_shape(layer) and layer.input.shape[-1] == 1):
+        if not isinstance(layer, layers.Conv1D) or layer.input.shape[-1] != 1:
+            continue
+        if (layer.filters, layer.padding, layer.strides) != (1, "same", (1,)):
             continue
         (row,), after = sources(layer), followers[layer.name]
         pool, channels = sources(row)[0], layer.input.shape[1]
@@ -68,10 +70,6 @@ def _with_dense_attention(model: keras.Model) -> keras.Model:
             replaced[pool.name] = same(pool, keepdims=True), []
             replaced[row.name] = replaced[column.name] = _identity
     return rewrite(model, replaced)
-
-
-def _keeps_shape(layer: layers.Conv1D) -> bool:
-    return layer.filters == 1 and layer.padding == "same" and layer.strides == (1,)
 
 
 def split_hard_swish(model: keras.Model) -> keras.Model:

@@ -1,12 +1,12 @@
 """The page: it shows the networks' answers for an image side by side, and loads nothing from the internet."""
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from lwcnn.data.image_files import find_images
@@ -85,12 +85,8 @@ def find_examples(folder: Path = EXAMPLES) -> list[Path]:
     found = list(find_images(folder).values())
     if not found:
         raise wrong("Give a folder of images as examples", folder)
-    earlier: Counter[Path] = Counter()
-    ranks = {}
-    for path in found:
-        ranks[path] = earlier[path.parent]
-        earlier[path.parent] += 1
-    return sorted(found, key=ranks.__getitem__)
+    rank = pd.Series(found).groupby([path.parent for path in found]).cumcount()
+    return [found[i] for i in rank.sort_values(kind="stable").index]
 
 
 def _answer_column(gradio: Any, network: Network) -> list:

@@ -77,19 +77,16 @@ def trials(evidence: Evidence, columns: int) -> Table:
 
     R and A stand for the recipes that later rounds combine with other changes.
     """
+    names = evidence.trials["trial"]
+    for recipe, letter in (("ema_batch_norm+rate_0.02+smoothing_0", "A"), ("rate_0.02+smoothing_0", "R")):
+        names = names.str.replace(f"+{recipe}", f"+{letter}", regex=False)
     cells = [
-        [f"`{_short(one.trial)}`", f"{one.params / 1000:.1f}", f"{100 * one.val_accuracy:.1f}"]
-        for one in evidence.trials.itertuples()
+        [f"`{one.trial}`", f"{one.params / 1000:.1f}", f"{100 * one.val_accuracy:.1f}"]
+        for one in evidence.trials.assign(trial=names).itertuples()
     ]
     height = -(-len(cells) // columns)
     cells += [["", "", ""]] * (height * columns - len(cells))
     return Table(["trial", "k", "%"] * columns, [[sum(cells[row::height], []) for row in range(height)]])
-
-
-def _short(trial: str) -> str:
-    for recipe, letter in (("ema_batch_norm+rate_0.02+smoothing_0", "A"), ("rate_0.02+smoothing_0", "R")):
-        trial = trial.replace(f"+{recipe}", f"+{letter}")
-    return trial
 
 
 def techniques(evidence: Evidence) -> Table:
