@@ -18,6 +18,8 @@ from lwcnn.system.errors import wrong
 from lwcnn.system.npz import require_memory
 from lwcnn.system.safe_text import decode_name, one_line
 
+NUM_COPIES = 3  # of the pixels, at most, until a dataset is read, split and sorted
+
 IMAGE_EXTENSIONS = (
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
     ".tif", ".tiff", ".webp",
@@ -75,7 +77,8 @@ def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.nd
 
 def read_images(sources: Sequence[Any], shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Reads many images; returns those that can be read, their indices among the sources, and why others cannot."""
-    require_memory(len(sources) * math.prod(shape), f"{len(sources):,} images of shape {shape}")
+    size = NUM_COPIES * len(sources) * math.prod(shape)
+    require_memory(size, f"{NUM_COPIES} copies of {len(sources):,} images of shape {shape}", "a smaller --size or ")
     images = np.empty((len(sources), *shape), np.uint8)
     kept: list[int] = []
     unreadable: dict[int, str] = {}

@@ -7,7 +7,8 @@ add trials. Its first trials are those of `results/search` in its space, and the
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
 
 from lwcnn.data.datasets import Dataset
@@ -30,6 +31,7 @@ from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
 from lwcnn.models.build import build_network
 from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import Diverged, LwcnnError, require_known, wrong
+from lwcnn.system.files import errors_told
 from lwcnn.system.locking import is_locked, locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.progress import Progress
@@ -65,6 +67,7 @@ class Search:
     def study(self) -> optuna.Study:
         """The study, created if it does not exist; one of another space, dataset, base or limit is refused."""
         with locked(self.path, self.progress.note):
+            self._cut_incomplete_line()
             study = self._create("trials", [*self._space.objectives.values()])
             found = study.user_attrs.get("identity")
             if found is None:
@@ -85,8 +88,9 @@ class Search:
         """
         _ = self.study  # created here, because that takes the lock itself
         while True:
-            with contextlib.ExitStack() as stack:
-                with locked(self.path, self.progress.note):
+            with errors_told(self.path), contextlib.ExitStack() as stack:
+                with locked(self.path, self.progress.note), self._readable():
+                    self._cut_incomplete_line()
                     self._requeue_abandoned()
                     if self._count_trials() >= num_trials:
                         return
@@ -127,15 +131,34 @@ class Search:
         }
 
     def _create(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
-        try:
+        with self._readable():
             storage = JournalStorage(JournalFileBackend(str(self.path.absolute())))  # its lock is a link to the path
             with contextlib.suppress(KeyError):  # if it is new
                 return optuna.load_study(study_name=name, storage=storage, pruner=PRUNER)  # writes nothing
             return optuna.create_study(
                 storage=storage, study_name=name, directions=directions, pruner=PRUNER, load_if_exists=True
             )
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Converts Optuna's errors for a corrupt journal."""
+        try:
+            yield
+        except LwcnnError:
+            raise
         except (ValueError, KeyError, TypeError) as error:
             raise wrong(f"The study cannot be read ({error}): move it away", self.path) from error
+
+    def _cut_incomplete_line(self) -> None:
+        """Removes a last line that a full disk or a crash cut off; Optuna would append the next one to it."""
+        if self.path.exists() and _is_incomplete(self.path.read_bytes()):
+            lock = JournalFileSymlinkLock(str(self.path.absolute()))  # another process may be writing the line
+            lock.acquire()
+            try:
+                content = self.path.read_bytes()
+                os.truncate(self.path, content.rfind(b"\n") + 1)
+            finally:
+                lock.release()
 
     def _begin(self, study: optuna.Study) -> None:
         """Adds the finished trials of `results/search` and enqueues the base, unless it is among them."""
@@ -248,6 +271,10 @@ class Search:
             if not is_locked(self._lock(trial.number)):
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 self.study.enqueue_trial(trial.params, user_attrs={"resumes": trial.number})
+
+
+def _is_incomplete(journal: bytes) -> bool:
+    return bool(journal) and not journal.endswith(b"\n")
 
 
 class _Watched(Progress):

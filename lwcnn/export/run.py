@@ -22,6 +22,7 @@ MAX_DIFFERENCE = 1e-3  # of float logits, relative to their range; rounding erro
 MAX_FLOAT_CHANGE = 0.05  # percentage points of accuracy, up or down
 MAX_INT8_DROP = 0.3  # percentage points of accuracy; gains are accepted
 FEW_IMAGES = 5000  # with fewer, a change that chance explains is accepted too
+MAX_CHANCE = 0.02  # of the images, but at least one: a larger change is never accepted as chance
 _BATCH_SIZE = 100  # memory and speed of the check only
 
 
@@ -121,19 +122,22 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
 def require_agreement(compared: dict, quantized: bool, max_drop: float | None = None) -> None:
     """Checks the result of `compare_logits`; of a `quantized` file, only a loss of accuracy counts.
 
-    Without `max_drop`, a change on few images is accepted if it is within two standard deviations of chance.
+    Without `max_drop`, a change on few images is accepted if it is within two standard deviations of chance and at most
+    one image or 2% of them.
     """
     limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantized else MAX_FLOAT_CHANGE
     if not limit >= 0:  # NaN fails this too
         raise wrong("Give max_drop as a number of at least 0", max_drop)
     drop, lost, gained = (compared[name] for name in ("drop_points", "num_lost", "num_gained"))
     is_few = max_drop is None and compared["num_test_images"] < FEW_IMAGES
-    is_chance = is_few and (lost - gained) ** 2 <= 4 * (lost + gained)
+    change, largest = abs(lost - gained), max(1, MAX_CHANCE * compared["num_test_images"])
+    is_chance = is_few and change <= largest and change**2 <= 4 * (lost + gained)
     accuracies = f"{compared['accuracy_keras']:.2%} -> {compared['accuracy_exported']:.2%}"
     if not is_chance and (drop > limit or (not quantized and -drop > limit)):
+        more = ", or what chance explains on so few images," if is_few else ""
         raise wrong(
-            f"Raise max_drop to accept this export; nothing was written, because at most {limit} points of accuracy "
-            "may change",
+            f"Raise max_drop to accept this export; nothing was written, because at most {limit} points of accuracy"
+            f"{more} may {'be lost' if quantized else 'change'}",
             f"{accuracies} on {compared['num_test_images']} test images",
         )
     if not quantized and compared["max_relative_difference"] > MAX_DIFFERENCE:

@@ -12,7 +12,7 @@ from lwcnn.publication.figures.grids import plot_image_grid
 from lwcnn.publication.figures.outputs import plot_confusion_matrix
 from lwcnn.publication.figures.style import to_png
 from lwcnn.system.environment import require
-from lwcnn.system.safe_text import plot_text
+from lwcnn.system.safe_text import one_line, plot_text
 from lwcnn.training.progress import Progress
 
 NUM_SAMPLES = 32
@@ -28,7 +28,7 @@ class TensorBoard(Progress):
         self._summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary
         self._event = require("tensorboard.compat.proto.event_pb2", "tensorboard").Event
         folder.mkdir(parents=True, exist_ok=True)  # raises OSError if it cannot be created, not TensorFlow's error
-        self._folder = folder
+        self._folder, self._is_broken = folder, False
 
     @cached_property
     def _writer(self):
@@ -47,14 +47,24 @@ class TensorBoard(Progress):
             values.append({"tag": "confusion_matrix", "image": self._image(plot_confusion_matrix(matrix, names))})
         captions = [names[label] for label in classes[:NUM_SAMPLES]]
         samples = plot_image_grid(list(images[:NUM_SAMPLES]), captions, title="Predicted classes of test images")
-        self._write_values([*values, {"tag": "samples", "image": self._image(samples)}])
-        self._writer.close()
+        self._write_values([*values, {"tag": "samples", "image": self._image(samples)}], is_last=True)
 
     def _image(self, figure: Figure):
         width, height = (round(DPI * side) for side in figure.get_size_inches())
         return self._summary.Image(height=height, width=width, colorspace=3, encoded_image_string=to_png(figure, DPI))
 
-    def _write_values(self, values: Sequence[dict]) -> None:
+    def _write_values(self, values: Sequence[dict], is_last: bool = False) -> None:
+        """Writes values, and nothing more after an error, which is told once: the training goes on."""
+        if self._is_broken:
+            return
         summary = self._summary(value=[self._summary.Value(**value) for value in values])
-        self._writer.add_event(self._event(wall_time=time.time(), step=self.epoch_of_run, summary=summary))
-        self._writer.flush()
+        try:
+            self._writer.add_event(self._event(wall_time=time.time(), step=self.epoch_of_run, summary=summary))
+            self._writer.flush()
+            if is_last:
+                self._writer.close()
+        except Exception as error:  # where TensorFlow is installed, its errors, which are no OSError
+            self._is_broken = True
+            self.note(
+                f"warning: nothing more is written for TensorBoard ({one_line(str(error))[:200]}): {self._folder}"
+            )

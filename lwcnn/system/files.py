@@ -34,7 +34,7 @@ def write_atomically(path: StrPath, data: bytes) -> None:
     path = _writable_path(path)
     if environment.process_id() > 0:
         return
-    with _errors_told(path):
+    with errors_told(path):
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(data)
             return
@@ -60,7 +60,7 @@ def write_atomically(path: StrPath, data: bytes) -> None:
 def temporary_folder(path: StrPath) -> Iterator[Path]:
     """Creates a folder beside a file and removes it when the block ends; after a kill, a later process removes it."""
     folder = _temporary_path(_writable_path(path))
-    with _errors_told(Path(path)):
+    with errors_told(Path(path)):
         try:
             folder.mkdir(parents=True)
             yield folder
@@ -69,7 +69,7 @@ def temporary_folder(path: StrPath) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _errors_told(path: Path) -> Iterator[None]:
+def errors_told(path: Path) -> Iterator[None]:
     """Converts an OSError of the block to an LwcnnError that says what to do."""
     try:
         yield

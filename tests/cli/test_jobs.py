@@ -24,9 +24,10 @@ from lwcnn.system.errors import LwcnnError
 def work(options):
     with open(options.cache / "started", "a") as log:
         print(options.name, os.environ["OMP_NUM_THREADS"], os.getpid(), file=log)
-    print("epoch 1", flush=True)
+    print("epoch 1, loss 1.0000, accuracy: training 50%", flush=True)
     if options.name == "fail":
         raise LwcnnError("no such thing")
+    print("test accuracy 71.00%, [seed0].json", flush=True)
     if options.name == "sleep":
         time.sleep(60)
 """
@@ -88,6 +89,7 @@ def test_what_fails_is_named_with_its_last_line_and_the_others_are_done(work, tm
     out, err = capfd.readouterr()
     assert err == "first: lwcnn: error: no such thing\n"
     assert ("epoch 1" in out) == (style == "line")
+    assert ("test accuracy 71.00%, [seed0].json" in out) == (style != "none"), "results stay"
     if style == "bar":
         assert "2 runs: 1 done, 0 running, 1 failed" in out
 

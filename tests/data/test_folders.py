@@ -1,5 +1,6 @@
 """Tests datasets from folders of images: layouts, sizes, kinds of files, the drawn test images, and the cache."""
 
+import os
 import shutil
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 from lwcnn.data import folders, image_files
 from lwcnn.data.datasets import load_dataset, load_unseen
 from lwcnn.data.folders import read_folder
-from lwcnn.data.image_files import read_image
+from lwcnn.data.image_files import read_image, read_images
 from lwcnn.data.splits import join_hashes
 from lwcnn.system.errors import LwcnnError
 
@@ -346,6 +347,20 @@ def test_mistakes_are_told_in_words(tmp_path):
 def test_a_size_for_which_there_is_no_memory_is_refused_before_any_is_taken(made_npz):
     with pytest.raises(LwcnnError, match=r"do not fit into this machine's memory.*Received: .* 300 images of shape"):
         load_dataset(made_npz, size=99_999)
+
+
+@pytest.mark.parametrize(("memory", "fits"), [(3.9, False), (4.1, True)])
+def test_a_folder_needs_memory_for_three_copies_of_its_pixels(memory, fits, tmp_path, monkeypatch):
+    """At most three quarters of the memory are used."""
+    for number in range(10):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    found, size = sorted(tmp_path.glob("*.png")), 10 * 100 * 100 * 3
+    monkeypatch.setattr(os, "sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else int(memory * size))
+    if fits:
+        assert read_images(found, (100, 100, 3))[0].shape == (10, 100, 100, 3)
+    else:
+        with pytest.raises(LwcnnError, match="give a smaller --size or a subset.*3 copies of 10 images of shape"):
+            read_images(found, (100, 100, 3))
 
 
 def test_the_only_class_is_named(tmp_path):

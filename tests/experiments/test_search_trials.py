@@ -1,6 +1,7 @@
 """What a trial of the search reports and is measured by, which trials are compared, and the limit."""
 
 import dataclasses
+import errno
 from types import SimpleNamespace
 
 import optuna
@@ -17,6 +18,7 @@ from lwcnn.experiments.search import PRUNER, Search
 from lwcnn.experiments.spaces import build
 from lwcnn.models.build import build_network
 from lwcnn.models.cost import count_macs
+from lwcnn.system.errors import LwcnnError
 
 
 def test_a_trial_is_measured_by_validation_parameters_and_macs_and_compared_within_its_size(data, tmp_path, trained):
@@ -36,6 +38,41 @@ def test_a_trial_is_measured_by_validation_parameters_and_macs_and_compared_with
         curves = study._create(f"curves-{number}", ["maximize"]).get_trials()
         expected = [values for size, values in zip(sizes, learned) if size // 10_000 == number]
         assert [curve.intermediate_values for curve in curves] == expected
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_a_study_goes_on_after_a_line_that_a_full_disk_cut_off(cut, data, tmp_path, trained):
+    arguments = ("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache"))
+    Search(*arguments).run(2)
+    path = Search(*arguments).path
+    content = path.read_bytes()
+    path.write_bytes(content[:-cut])
+    study = Search(*arguments)
+    study.run(4)
+    done = study.study.get_trials(states=[TrialState.COMPLETE])
+    assert len(done) == 4 and path.read_bytes().startswith(content[: content[:-cut].rindex(b"\n")])
+    assert len(trained) == 4, "the finished ones are not trained again"
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_study(data, tmp_path, trained, monkeypatch):
+    study = Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache"))
+    study.run(1)
+
+    def append_logs(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(optuna.storages.journal.JournalFileBackend, "append_logs", append_logs)
+    with pytest.raises(LwcnnError, match=rf"The disk is full.*Received: .*{study.path.name}"):
+        study.run(2)
+
+
+def test_a_journal_that_became_unreadable_is_told_in_a_running_study_too(data, tmp_path, trained):
+    study = Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache"))
+    study.run(1)
+    with study.path.open("a") as journal:
+        journal.write("nonsense\n")
+    with pytest.raises(LwcnnError, match="The study cannot be read .*: move it away"):
+        study.run(2)
 
 
 def test_a_network_of_exactly_the_limit_is_trained(data, tmp_path, trained):

@@ -43,6 +43,25 @@ def test_scalars_of_every_epoch_then_confusion_matrix_and_samples(tmp_path, made
         assert decoded.size == (image.width, image.height)
 
 
+def test_a_full_disk_is_told_once_and_the_training_goes_on(tmp_path, made_dataset, monkeypatch, capsys):
+    class FullDisk(Exception):
+        """Like TensorFlow's errors, no OSError."""
+
+    def flush(self):
+        raise FullDisk("No space left on device")
+
+    board = TensorBoard(tmp_path / "run", "line")
+    monkeypatch.setattr(board._writers.EventFileWriter, "flush", flush)
+    board.expect(2)
+    for epoch in (1, 2):
+        board.begin_epoch("all", epoch, 2, num_steps=1)
+        board.end_epoch({"loss": 1.0, "val_accuracy": 0.5, "seconds": 1.0}, [0.5])
+    result = {"test_accuracy": 0.75, "per_class_accuracy": {"cat": 0.75, "dog": 0.75}}
+    board.end_run(result, made_dataset.x_test[:2], np.array([0, 1]), Path("seed0.json"))
+    told = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert told == [f"warning: nothing more is written for TensorBoard (No space left on device): {tmp_path / 'run'}"]
+
+
 def test_a_run_finished_before_makes_no_file(tmp_path):
     TensorBoard(tmp_path / "run", "none").note("finished before")
     assert not list((tmp_path / "run").iterdir())
