@@ -81,12 +81,13 @@ def save_figure(figure: Figure, stem: Path, with_pdf: bool) -> list[Path]:
 
 
 def to_png(figure: Figure, dpi: int = DPI) -> bytes:
-    """Returns a figure as a PNG with a palette of 256 colors, which takes less than half the bytes of full color."""
+    """Returns a figure as a PNG with a palette, which takes less than half the bytes of full color."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context(fname=STYLE):
         figure.savefig(drawn, format="png", dpi=dpi)
     has_photos = any(ax.images for ax in figure.axes)
-    method = Image.Quantize.MEDIANCUT if has_photos else Image.Quantize.MAXCOVERAGE  # keeps areas and white exactly
-    image = Image.open(drawn).convert("RGB").quantize(256, method, dither=Image.Dither.NONE)
+    # Maximum coverage keeps areas and white exactly; 64 colors suffice for lines and letters.
+    colors, method = (256, Image.Quantize.MEDIANCUT) if has_photos else (64, Image.Quantize.MAXCOVERAGE)
+    image = Image.open(drawn).convert("RGB").quantize(colors, method, dither=Image.Dither.NONE)
     image.save(packed, format="png", dpi=(dpi, dpi), optimize=True)
     return packed.getvalue()
