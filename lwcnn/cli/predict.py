@@ -25,7 +25,7 @@ ARGUMENTS: Arguments = {
     "--calibrated": option("divide the logits by the temperature fitted on validation images", action="store_true"),
     "--tta": option("average the probabilities of each image and its mirror image", action="store_true"),
     "--json": option("write JSON instead of CSV", action="store_true"),
-    "--output": option("file to write (default: standard output)", type=output_file),
+    "--output": option("file to write (default, and for -: standard output)", type=output_file),
     "--dataset": option("dataset whose class names are written (default: from MODEL)", type=dataset_source),
     "--classes": option("text file of class names in order of the labels, one per line", type=path, metavar="FILE"),
     **DATA_DIR,
@@ -74,7 +74,7 @@ def predict(options: argparse.Namespace) -> int:
     else:
         safe = found.map(lambda cell: csv_cell(cell) if isinstance(cell, str) else cell)
         text = safe.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-    if options.output:
+    if options.output and str(options.output) != "-":
         write_atomically(options.output, text.encode(errors="backslashreplace"))
         print(f"{len(found):,} images are in {options.output}")
     else:

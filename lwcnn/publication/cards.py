@@ -26,6 +26,7 @@ USE = (
     "or safety."
 )
 COMPARISON = "Published for comparison with the other networks, not for use."
+OWN = "Say here what the network is for, and what it must not decide. It was trained on images of your own."
 
 
 def make_cards(folders: Folders) -> dict[Path, str]:
@@ -86,7 +87,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         start=f"Started with the weights of `{told.config['start']}`, then t" if "start" in told.config else "T",
         phases=_phases(told, run["num_train_images"]),
         teacher=_teacher(told.config),
-        purpose=COMPARISON if is_known and name not in NETWORKS else USE,
+        purpose=OWN if images != told.dataset else COMPARISON if is_known and name not in NETWORKS else USE,
         command=again if is_known and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
         test_accuracy=percent(told.test_accuracy, interval=(100 * low, 100 * high)),

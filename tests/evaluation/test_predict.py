@@ -229,6 +229,8 @@ def test_a_folder_in_its_natural_order(model, model_file, names_file, folder, tm
     assert {row[1] for row in rows[1:]} == set(NAMES)  # also the name with a comma
     said = capsys.readouterr()
     assert "12 images" in said.out and said.err == ""
+    assert main(["predict", model_file, str(folder), "--output=-", names_file]) == 0
+    assert capsys.readouterr().out == output.read_text() and not Path("-").exists()
 
 
 def test_unreadable_images_are_listed_counted_and_left_out(model_file, names_file, folder, tmp_path, capsys):
