@@ -185,6 +185,21 @@ def test_what_each_change_of_the_method_does(evidence):
     assert max(merge, unfreezing) < end_to_end, "these two matter most"
 
 
+def test_one_wide_branch_is_at_least_as_accurate_as_two(evidence):
+    low, mean, high = gain(evidence, "cifar10", "single_wide", "paper")
+    assert 1 < low and round(mean) == 2
+    low, mean, high = gain(evidence, "mnist", "single_wide", "paper")
+    assert 0 < low and mean < 0.5, "slightly"
+    at_full = evidence.network("cifar10", "single_wide", "full").minus("paper")
+    assert at_full.low < 0 < at_full.high and abs(at_full.mean) < 0.005
+    wide, two = (evidence.network("cifar10", name, "full").runs for name in ("single_wide", "paper"))
+    gaps = [round(100 * (runs["train_accuracy"] - runs["test_accuracy"]).mean(), 1) for runs in (wide, two)]
+    assert gaps == [9.7, 6.6], "the second branch regularizes"
+    assert (wide["params"].iloc[0], two["params"].iloc[0]) == (19_501, 19_622)
+    assert evidence.network("mnist", "single_wide", "quick").runs["params"].iloc[0] == 15_327
+    assert round(wide["macs"].iloc[0] / two["macs"].iloc[0], 2) == 1.27
+
+
 def test_what_each_change_of_the_method_does_at_full(evidence):
     names = [name for name in CHANGES if name != "paper_as_published"]
     networks = {name: evidence.network("cifar10", name, "full") for name in names}
