@@ -15,6 +15,7 @@ from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
 from lwcnn.publication.names import command_name, display_name, named
 from lwcnn.publication.tables.calibration import measure
+from lwcnn.publication.tables.networks import mean_accuracy
 from lwcnn.publication.tables.table import Columns, table_of
 from lwcnn.system.errors import wrong
 from lwcnn.system.files import read_text, write_atomically
@@ -37,7 +38,7 @@ def make_cards(folders: Folders) -> dict[Path, str]:
             raise wrong("Train the model with `lwcnn train`: the file does not name its run", path)
         told[path] = description
     cards = {path.with_suffix(".md"): model_card(path, one, evidence) for path, one in told.items()}
-    return cards | {Path(folders.models) / INDEX: _index(told)}
+    return cards | {Path(folders.models) / INDEX: _index(told, evidence)}
 
 
 def require_place(folders: Folders) -> None:
@@ -168,7 +169,7 @@ def _hardest(told: Description, run: dict) -> str:
     return f"{text}; it is most often mistaken for {counts.loc[hardest].drop(hardest).idxmax()}."
 
 
-def _index(told: dict[Path, Description]) -> str:
+def _index(told: dict[Path, Description], evidence: Evidence) -> str:
     columns: Columns = {
         "card": lambda path: f"[{path.stem}]({path.with_suffix('.md').name})",
         "network": lambda path: display_name(told[path].experiment),
@@ -176,6 +177,9 @@ def _index(told: dict[Path, Description]) -> str:
         "preset": lambda path: told[path].preset,
         "parameters": lambda path: f"{told[path].params:,}",
         "test %": lambda path: f"{100 * told[path].test_accuracy:.2f}",
+        "mean of the seeds": lambda path: mean_accuracy(
+            evidence.network(told[path].dataset, told[path].experiment, told[path].preset)
+        ),
         "int8 bytes": lambda path: f"{told[path].int8_bytes:,}" if told[path].int8_bytes else "",
         "license": lambda path: told[path].license,
     }

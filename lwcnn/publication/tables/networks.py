@@ -34,8 +34,8 @@ SHIPPED = [(dataset, name) for dataset, names in _SHIPPED.items() for name in na
 _REPRODUCTION = ("paper", "paper_as_published", "paper_tuned")
 _MORE = {"mnist": ("paper_batch64",), "cifar10": ("paper_tuned_one_go",)}
 _WITHOUT_GOAL = (
-    "residual_se_distilled", "residual_se_muon", "residual_se_small_distilled", "residual_plain", "residual_cbam",
-    "repo_baseline_frozen",
+    "wren_5k", "wren_10k", "wren_30k_distilled", "residual_se_distilled", "residual_se_muon",
+    "residual_se_small_distilled", "residual_plain", "residual_cbam", "repo_baseline_frozen",
 )  # fmt: skip
 
 
