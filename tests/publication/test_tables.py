@@ -194,3 +194,9 @@ def test_confused_pairs_are_those_of_the_best_network(tmp_path):
         ["class0 and class1", "60.0", "10.0"],
     ]
     assert rows[-1] == ["error rate, %", "10.0", "5.0"]
+
+
+def test_p_values_of_many_seeds_are_a_range():
+    assert ablations.p_values([0.0004, 0.25, 1.0]) == "<.001, .250, 1"
+    assert ablations.p_values([0.25, 0.0004, 1.0, 0.01]) == "<.001 to 1"
+    assert ablations.p_values([0.0004] * 5) == "all <.001"

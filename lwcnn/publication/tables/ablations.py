@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Sequence
 
+import numpy as np
+
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import CHANGES
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
@@ -129,6 +131,8 @@ def gain_cells(network: Network, reference: str) -> list[Cell]:
 
 
 def p_values(values: Sequence[float]) -> str:
-    """Formats p-values with three digits, or as "all <.001"."""
+    """Formats p-values with three digits, as "all <.001", or as the smallest and the largest of more than three."""
     shown = ["<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 1 else "1" for p in values]
-    return "all <.001" if len(shown) > 1 and set(shown) == {"<.001"} else ", ".join(shown)
+    if len(shown) > 1 and set(shown) == {"<.001"}:
+        return "all <.001"
+    return f"{shown[np.argmin(values)]} to {shown[np.argmax(values)]}" if len(shown) > 3 else ", ".join(shown)
