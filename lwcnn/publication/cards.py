@@ -170,6 +170,7 @@ def _hardest(told: Description, run: dict) -> str:
 
 
 def _index(told: dict[Path, Description], evidence: Evidence) -> str:
+    networks = {path: evidence.network(one.dataset, one.experiment, one.preset) for path, one in told.items()}
     columns: Columns = {
         "card": lambda path: f"[{path.stem}]({path.with_suffix('.md').name})",
         "network": lambda path: display_name(told[path].experiment),
@@ -177,9 +178,8 @@ def _index(told: dict[Path, Description], evidence: Evidence) -> str:
         "preset": lambda path: told[path].preset,
         "parameters": lambda path: f"{told[path].params:,}",
         "test %": lambda path: f"{100 * told[path].test_accuracy:.2f}",
-        "mean of the seeds": lambda path: mean_accuracy(
-            evidence.network(told[path].dataset, told[path].experiment, told[path].preset)
-        ),
+        "mean of the seeds": lambda path: mean_accuracy(networks[path]),
+        "seeds": lambda path: str(len(networks[path].runs)),
         "int8 bytes": lambda path: f"{told[path].int8_bytes:,}" if told[path].int8_bytes else "",
         "license": lambda path: told[path].license,
     }

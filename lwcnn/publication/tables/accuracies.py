@@ -52,7 +52,7 @@ def _scaled(runs: pd.DataFrame) -> str:
     if len(some) == len(runs):
         return scaled
     seeds = ", ".join(map(str, some["seed"]))
-    return f"{scaled} (seed {seeds}, from {100 * some['ece'].mean():.1f})"
+    return f"{scaled} (seed{'s' * (len(some) > 1)} {seeds}, from {100 * some['ece'].mean():.1f})"
 
 
 def family(evidence: Evidence) -> Table:
