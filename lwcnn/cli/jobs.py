@@ -121,7 +121,7 @@ def _follow(futures: Mapping[Future[int], Job], style: str) -> None:
                     if style == "line":
                         print(line, flush=True)
                     elif style == "bar" and ", loss " not in line:  # results and warnings stay above the table
-                        live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                        live.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
             if style == "bar":
                 live.update(_table(futures))
             for future in done:

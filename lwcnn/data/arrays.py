@@ -7,7 +7,7 @@ import numpy as np
 
 from lwcnn.data.checks import MAX_CHANNELS, Splits
 from lwcnn.data.folders import TEST, TRAINING, VALIDATION
-from lwcnn.data.image_files import Size, choose_shape, read_images
+from lwcnn.data.image_files import NUM_COPIES, Size, choose_shape, read_images
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.safe_text import decode_name, one_line
 
@@ -126,7 +126,7 @@ def _read_hugging_face(part: Any, size: Size | None) -> Named:
     image = _column(features, "Image", ("image", "img"))
     label = _column(features, "ClassLabel", ("label", "labels", "fine_label"))
     pictures = part[image]
-    images, kept, unreadable = read_images(pictures, choose_shape(pictures, size))
+    images, kept, unreadable = read_images(pictures, choose_shape(pictures, size), NUM_COPIES)
     for index, why in unreadable.items():
         raise wrong(f"Remove the images that cannot be read ({why})", f"{len(unreadable)}, first {index}")
     return images, np.asarray(part[label])[kept], tuple(getattr(features[label], "names", None) or ())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lwcnn.data.checks import Splits
-from lwcnn.data.image_files import Size, check_size, choose_shape, find_images, is_image, read_images
+from lwcnn.data.image_files import NUM_COPIES, Size, check_size, choose_shape, find_images, is_image, read_images
 from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.npz import load_npz, save_npz
@@ -138,7 +138,7 @@ def _read_files(
     arrays: dict[str, np.ndarray] = {}
     unreadable: list[str] = []
     for part, files in parts.items():
-        images, kept, errors = read_images([path for _, path in files], shape)
+        images, kept, errors = read_images([path for _, path in files], shape, NUM_COPIES)
         labels = np.array([names.index(files[i][0]) for i in kept], np.int64)
         arrays |= {f"x_{part}": images, f"y_{part}": labels}
         if part == "train":  # test images are drawn by hashes of the files, which do not depend on the size

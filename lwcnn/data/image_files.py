@@ -75,10 +75,16 @@ def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.nd
         return np.asarray(image, np.uint8).reshape(shape)
 
 
-def read_images(sources: Sequence[Any], shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    """Reads many images; returns those that can be read, their indices among the sources, and why others cannot."""
-    size = NUM_COPIES * len(sources) * math.prod(shape)
-    require_memory(size, f"{NUM_COPIES} copies of {len(sources):,} images of shape {shape}", "a smaller --size or ")
+def read_images(
+    sources: Sequence[Any], shape: tuple[int, int, int], copies: int = 1
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Reads many images; returns those that can be read, their indices among the sources, and why others cannot.
+
+    `copies` of the images must fit into memory.
+    """
+    size, times = copies * len(sources) * math.prod(shape), f"{copies} copies of " * (copies > 1)
+    remedy = "a smaller --size or " * (copies > 1)
+    require_memory(size, f"{times}{len(sources):,} images of shape {shape}", remedy)
     images = np.empty((len(sources), *shape), np.uint8)
     kept: list[int] = []
     unreadable: dict[int, str] = {}

@@ -46,7 +46,7 @@ _RUN: _Kinds = {
 }
 _FOLDS: _Kinds = {**_IDENTITY, "leaky": bool, "accuracies": list, "fold_histories": list, "train_seconds": _NUMBER}
 _FOLDS |= _PROVENANCE
-_EXPORT: _Kinds = dict.fromkeys(("model", "format", "dataset", "experiment"), str)
+_EXPORT: _Kinds = dict.fromkeys(("model", "format", "dataset"), str)
 _NETWORK: _Kinds = {"model": str, "params": _NUMBER, "macs": _NUMBER, "float32_bytes": _NUMBER, "memory_mb": dict}
 _TRIAL_KEYS = ("trial", "dataset", "data_checksum", "seed", "epochs", "val_accuracy", "params", "macs", "train_seconds")
 
@@ -104,8 +104,9 @@ def load_trials(folder: StrPath) -> pd.DataFrame:
 
 
 def load_exports(folder: StrPath) -> pd.DataFrame:
-    """Loads the record of every exported model: a row per file; `experiment` names the network."""
-    return _frame(Path(folder).glob("export/*.json"), _EXPORT)
+    """Loads the record of every exported model: a row per file; `experiment` names the network, if it is recorded."""
+    frame = _frame(Path(folder).glob("export/*.json"), _EXPORT)
+    return frame.assign(experiment=frame.get("experiment", ""))
 
 
 def load_latencies(folder: StrPath) -> pd.DataFrame:
@@ -179,11 +180,15 @@ def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 def _checked(path: Path, kinds: _Kinds) -> dict[str, Any]:
     content = read_json(path)
     lacking = [key for key in kinds if key not in content]
-    mistyped = [key for key in kinds if key in content and not isinstance(content[key], kinds[key])]
+    mistyped = [key for key in kinds if key in content and not _is_kind(content[key], kinds[key])]
     if lacking or mistyped:
         problem = f"lacks {', '.join(lacking)}" if lacking else f"has the wrong type for {', '.join(sorted(mistyped))}"
         raise wrong(f"Move {path} out of the results folder, or create it again", f"a file that {problem}")
     return content
+
+
+def _is_kind(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not (kind is _NUMBER and isinstance(value, bool))
 
 
 def _array(path: Path) -> np.ndarray:

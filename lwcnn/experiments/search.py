@@ -67,7 +67,6 @@ class Search:
     def study(self) -> optuna.Study:
         """The study, created if it does not exist; one of another space, dataset, base or limit is refused."""
         with locked(self.path, self.progress.note):
-            self._cut_incomplete_line()
             study = self._create("trials", [*self._space.objectives.values()])
             found = study.user_attrs.get("identity")
             if found is None:
@@ -88,12 +87,12 @@ class Search:
         """
         _ = self.study  # created here, because that takes the lock itself
         while True:
-            with errors_told(self.path), contextlib.ExitStack() as stack:
-                with locked(self.path, self.progress.note), self._readable():
-                    self._cut_incomplete_line()
-                    self._requeue_abandoned()
-                    if self._count_trials() >= num_trials:
-                        return
+            with contextlib.ExitStack() as stack:
+                with locked(self.path, self.progress.note):
+                    with self._readable():
+                        self._requeue_abandoned()
+                        if self._count_trials() >= num_trials:
+                            return
                     trial, plan = self._ask()
                     stack.enter_context(locked(self._lock(trial.number), self.progress.note))
                 self._train(trial, plan)
@@ -132,7 +131,7 @@ class Search:
 
     def _create(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
         with self._readable():
-            storage = JournalStorage(JournalFileBackend(str(self.path.absolute())))  # its lock is a link to the path
+            storage = JournalStorage(_Journal(str(self.path.absolute())))  # its lock is a link to the path
             with contextlib.suppress(KeyError):  # if it is new
                 return optuna.load_study(study_name=name, storage=storage, pruner=PRUNER)  # writes nothing
             return optuna.create_study(
@@ -148,17 +147,6 @@ class Search:
             raise
         except (ValueError, KeyError, TypeError) as error:
             raise wrong(f"The study cannot be read ({error}): move it away", self.path) from error
-
-    def _cut_incomplete_line(self) -> None:
-        """Removes a last line that a full disk or a crash cut off; Optuna would append the next one to it."""
-        if self.path.exists() and _is_incomplete(self.path.read_bytes()):
-            lock = JournalFileSymlinkLock(str(self.path.absolute()))  # another process may be writing the line
-            lock.acquire()
-            try:
-                content = self.path.read_bytes()
-                os.truncate(self.path, content.rfind(b"\n") + 1)
-            finally:
-                lock.release()
 
     def _begin(self, study: optuna.Study) -> None:
         """Adds the finished trials of `results/search` and enqueues the base, unless it is among them."""
@@ -273,8 +261,32 @@ class Search:
                 self.study.enqueue_trial(trial.params, user_attrs={"resumes": trial.number})
 
 
-def _is_incomplete(journal: bytes) -> bool:
-    return bool(journal) and not journal.endswith(b"\n")
+class _Journal(JournalFileBackend):
+    """Optuna's journal; a last line that a full disk or a crash cut off is removed before the next one is appended."""
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        self._path = Path(path)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with errors_told(self._path):
+            if _is_incomplete(self._path):
+                lock = JournalFileSymlinkLock(str(self._path))  # another process may be writing the line
+                lock.acquire()
+                try:
+                    if _is_incomplete(self._path):
+                        os.truncate(self._path, self._path.read_bytes().rfind(b"\n") + 1)
+                finally:
+                    lock.release()
+            super().append_logs(logs)
+
+
+def _is_incomplete(journal: Path) -> bool:
+    with journal.open("rb") as stream:
+        if not stream.seek(0, os.SEEK_END):
+            return False
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() != b"\n"
 
 
 class _Watched(Progress):

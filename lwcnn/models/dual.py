@@ -38,7 +38,7 @@ def build_submodel(
         A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
 
     Raises:
-        LwcnnError: The images are too small, or there are fewer than two classes.
+        LwcnnError: The images are too small, there are fewer than two classes, or `filters` are not two numbers.
 
     Examples:
         >>> submodel = build_submodel((28, 28, 1), num_classes=10)
@@ -130,8 +130,8 @@ def build_merged_model(
         A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
 
     Raises:
-        LwcnnError: The images are too small, there are fewer than two classes, or a branch's name is empty or appears
-            twice.
+        LwcnnError: The images are too small, there are fewer than two classes, a branch's name is empty or appears
+            twice, or `filters` are not two numbers.
 
     Examples:
         >>> build_merged_model((28, 28, 1), num_classes=10).count_params()
@@ -167,6 +167,9 @@ def _branch(x: keras.KerasTensor, num_classes: int, name: str, filters: Sequence
 
 def _convolutions(x: keras.KerasTensor, name: str, filters: Sequence[int]) -> keras.KerasTensor:
     """Applies a branch's two convolutions with pooling: (n, h, w, c) -> (n, h', w', 20)."""
+    is_pair = isinstance(filters, Sequence) and len(filters) == len(CONV_FILTERS)
+    if not is_pair or not all(type(number) is int and number > 0 for number in filters):
+        raise wrong("Give filters as two whole numbers of 1 or more", repr(filters))
     for i, number in enumerate(filters, start=1):
         x = layers.Conv2D(number, 3, activation="relu", kernel_initializer="he_normal", name=f"{name}_conv{i}")(x)
         x = layers.MaxPooling2D(2, name=f"{name}_pool{i}")(x)

@@ -27,7 +27,7 @@ USE = (
     "or safety."
 )
 COMPARISON = "Published for comparison with the other networks, not for use."
-OWN = "Say here what the network is for, and what it must not decide. It was trained on images of your own."
+OWN = "Trained on images of your own: where you publish it, state what it is for and what it must not decide."
 
 
 def make_cards(folders: Folders) -> dict[Path, str]:

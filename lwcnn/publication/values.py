@@ -109,6 +109,8 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
 
 def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     runs = ours.runs.merge(other.runs, on="seed", suffixes=("", "_before"))
+    if runs.empty:
+        raise MissingInput(f"`{ours.experiment}` and `{other.experiment}` have no seed in common")
     eces = f"{100 * runs['ece_before'].mean():.1f} → {runs['ece'].mean():.1%}"
     origin = f"ECE {eces}, {runs['preset'].iloc[0]}, {len(runs)} seeds"
     return points((runs["ece"] - runs["ece_before"]).mean(), 1, origin=origin)

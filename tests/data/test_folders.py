@@ -10,7 +10,7 @@ from PIL import Image
 from lwcnn.data import folders, image_files
 from lwcnn.data.datasets import load_dataset, load_unseen
 from lwcnn.data.folders import read_folder
-from lwcnn.data.image_files import read_image, read_images
+from lwcnn.data.image_files import NUM_COPIES, read_image, read_images, resize_images
 from lwcnn.data.splits import join_hashes
 from lwcnn.system.errors import LwcnnError
 
@@ -349,6 +349,11 @@ def test_a_size_for_which_there_is_no_memory_is_refused_before_any_is_taken(made
         load_dataset(made_npz, size=99_999)
 
 
+def test_resized_images_need_memory_once(monkeypatch):
+    monkeypatch.setattr(os, "sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else int(1.4 * 10 * 64 * 64 * 3))
+    assert resize_images(np.zeros((10, 8, 8, 3), np.uint8), 64).shape == (10, 64, 64, 3)
+
+
 @pytest.mark.parametrize(("memory", "fits"), [(3.9, False), (4.1, True)])
 def test_a_folder_needs_memory_for_three_copies_of_its_pixels(memory, fits, tmp_path, monkeypatch):
     """At most three quarters of the memory are used."""
@@ -357,10 +362,10 @@ def test_a_folder_needs_memory_for_three_copies_of_its_pixels(memory, fits, tmp_
     found, size = sorted(tmp_path.glob("*.png")), 10 * 100 * 100 * 3
     monkeypatch.setattr(os, "sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else int(memory * size))
     if fits:
-        assert read_images(found, (100, 100, 3))[0].shape == (10, 100, 100, 3)
+        assert read_images(found, (100, 100, 3), NUM_COPIES)[0].shape == (10, 100, 100, 3)
     else:
         with pytest.raises(LwcnnError, match="give a smaller --size or a subset.*3 copies of 10 images of shape"):
-            read_images(found, (100, 100, 3))
+            read_images(found, (100, 100, 3), NUM_COPIES)
 
 
 def test_the_only_class_is_named(tmp_path):

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from optuna.visualization import matplotlib as figures
 
 from lwcnn.cli.search import draw
+from lwcnn.experiments import search
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.results import load_trials
@@ -54,6 +55,30 @@ def test_a_study_goes_on_after_a_line_that_a_full_disk_cut_off(cut, data, tmp_pa
     assert len(trained) == 4, "the finished ones are not trained again"
 
 
+def test_a_line_that_another_process_left_incomplete_is_removed_during_training(data, tmp_path, trained, monkeypatch):
+    study = Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache"))
+    train = search.train_method
+
+    def train_method(plan, sequence):
+        with study.path.open("a") as journal:
+            journal.write('{"op_code":5,"worker_id":"killed","val')
+        return train(plan, sequence)
+
+    monkeypatch.setattr(search, "train_method", train_method)
+    study.run(2)
+    again = Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache")).study
+    assert len(again.get_trials(states=[TrialState.COMPLETE])) == 2 and "killed" not in study.path.read_text()
+
+
+def test_an_error_of_the_training_is_not_blamed_on_the_journal(data, tmp_path, monkeypatch):
+    def train_method(*_):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "elsewhere.npz")
+
+    monkeypatch.setattr(search, "train_method", train_method)
+    with pytest.raises(FileNotFoundError, match="elsewhere"):
+        Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache")).run(1)
+
+
 def test_a_full_disk_is_told_with_the_name_of_the_study(data, tmp_path, trained, monkeypatch):
     study = Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache"))
     study.run(1)
@@ -70,7 +95,7 @@ def test_a_journal_that_became_unreadable_is_told_in_a_running_study_too(data, t
     study = Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache"))
     study.run(1)
     with study.path.open("a") as journal:
-        journal.write("nonsense\n")
+        journal.write("nonsense\n" * 2)
     with pytest.raises(LwcnnError, match="The study cannot be read .*: move it away"):
         study.run(2)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from made_data import make_images, randomize
 
-from lwcnn.models.dual import build_dual_model, build_submodel
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.merge import check_merge, merge_submodels
 from lwcnn.system.errors import LwcnnError
 
@@ -127,6 +127,13 @@ def test_submodels_of_other_widths_merge_and_different_ones_are_refused():
     assert check.same_weights and check.largest_difference < 1e-4
     with pytest.raises(LwcnnError, match=r"equally many filters. Received: .*\(18, 35\).*\(10, 20\)"):
         merge_submodels([wide, narrow])
+
+
+@pytest.mark.parametrize("filters", [(), (10,), (10, 20, 30), (0, 20), (10, 20.5), (True, 2), "12", 5, None])
+def test_filters_are_two_whole_numbers(filters):
+    for build in (build_submodel, build_merged_model):
+        with pytest.raises(LwcnnError, match=r"two whole numbers of 1 or more. Received: "):
+            build((32, 32, 3), 10, filters=filters)
 
 
 def test_dropout_of_the_new_head():

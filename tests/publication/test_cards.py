@@ -81,7 +81,7 @@ def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a
     card = model_card(tmp_path / "own.keras", told, Evidence(tmp_path / "results"))
     assert "| all | muon | 0.0111 | 0.05 | 15 | 12 |" in card  # 600 images in 50 steps, not the recipe's 128
     assert "`lwcnn export own.keras --dataset path/to/images --format onnx`" in card
-    assert "trained on images of your own" in card and "Intended for teaching" not in card
+    assert "Trained on images of your own" in card and "Intended for teaching" not in card
     assert "| mean of the classes' accuracies | 72.90% |" in card and "- Warning: never predicted: crack.\n" in card
 
 

@@ -64,6 +64,10 @@ class Box:
     color: str
     count: int = 1
 
+    @property
+    def title(self) -> str:
+        return f"{self.count} × {self.text}" if self.count > 1 else self.text
+
 
 def describe_layers(model: keras.Model) -> list[Box]:
     """Returns a box per layer of a functional model, in order, without those that only reshape or do nothing."""
@@ -106,9 +110,8 @@ def plot_architecture(boxes: Sequence[Box], title: str = "", *, ax: Axes):
     rows = {box.name: row for row, box in enumerate(boxes)}
     for row, box in enumerate(boxes):
         size = " × ".join(map(str, box.shape))
-        times, each = (f"{box.count} × ", " each") if box.count > 1 else ("", "")
-        params = f"{box.params:,} parameters{each}, " if box.params else ""
-        _draw_box(ax, 0, -row * PITCH, BOX_WIDTH, BOX_HEIGHT, f"{times}{box.text}", f"{params}{size}", box.color)
+        each = f"{box.params:,} parameters{' each' if box.count > 1 else ''}, " if box.params else ""
+        _draw_box(ax, 0, -row * PITCH, BOX_WIDTH, BOX_HEIGHT, box.title, f"{each}{size}", box.color)
         for name in box.inputs:
             if name in rows:
                 _connect(ax, rows[name], row)

@@ -18,7 +18,7 @@ from lwcnn.publication.names import budget, display_name, is_part
 from lwcnn.system.safe_text import plot_text
 
 VARIANTS = {*PAPER_EXPERIMENTS, "paper_tuned_one_go", "repo_baseline_frozen"} - {BASELINE_EXPERIMENT}
-"""Experiments whose network is also that of another one, with which figures of cost show it."""
+"""Experiments that figures of cost leave out: other trainings, or changes, of a network that they show."""
 
 
 class Inputs:
@@ -51,10 +51,11 @@ class Inputs:
     def largest(self) -> list[Network]:
         """The networks with the largest preset that any of them has: those whose costs are compared.
 
-        Variants are left out: each is the same network as another.
+        Variants are left out, unless there is nothing else.
         """
         first = self.networks[0].preset
-        return [one for one in self.networks if one.preset == first and one.experiment not in VARIANTS]
+        found = [one for one in self.networks if one.preset == first]
+        return [one for one in found if one.experiment not in VARIANTS] or found
 
     @cached_property
     def compared(self) -> list[Network]:

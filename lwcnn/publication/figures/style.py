@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
@@ -85,9 +86,9 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
     drawn, packed = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context(fname=STYLE):
         figure.savefig(drawn, format="png", dpi=dpi)
-    has_photos = any(ax.images for ax in figure.axes)
+    has_shades = any(ax.images or any(isinstance(one, QuadMesh) for one in ax.collections) for ax in figure.axes)
     # Maximum coverage keeps areas and white exactly; 64 colors suffice for lines and letters.
-    colors, method = (256, Image.Quantize.MEDIANCUT) if has_photos else (64, Image.Quantize.MAXCOVERAGE)
+    colors, method = (256, Image.Quantize.MEDIANCUT) if has_shades else (64, Image.Quantize.MAXCOVERAGE)
     image = Image.open(drawn).convert("RGB").quantize(colors, method, dither=Image.Dither.NONE)
     image.save(packed, format="png", dpi=(dpi, dpi), optimize=True)
     return packed.getvalue()
