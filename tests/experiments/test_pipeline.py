@@ -71,6 +71,14 @@ def test_every_phase_has_another_key_where_what_determines_it_differs(keys, chan
     assert set(keys(plan, **change)).isdisjoint(before)
 
 
+def test_interrupted_runs_of_earlier_versions_are_found(keys):
+    """Their checkpoints have these names: a setting that was added later must not change them."""
+    assert keys(get_experiment("paper", "smoke")) == ["c18a58774e7243ec", "379f39d593792a64", "8dce2bd0dd342edf"]
+    single = keys(get_experiment("single", "smoke"))
+    assert single == ["167ea4f8f7a0ccc5", "71fd71911b3091b2", "3579acc0244830db"]
+    assert set(keys(get_experiment("single_wide", "smoke"))).isdisjoint(single)
+
+
 def test_a_network_and_each_of_its_teachers_settings_have_keys_of_their_own(keys):
     plan = get_experiment("residual_se_small_distilled", "smoke")
     plan = replace(plan, network=TINY_NETWORK)

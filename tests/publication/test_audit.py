@@ -75,6 +75,9 @@ def test_differences_are_paired_and_have_an_interval(tmp_path):
     assert found.value == pytest.approx(-20) and low < -20 < high < 0
     assert str(found).startswith("-20.00 points [-2") and str(found).endswith("] (quick)")
     assert resolve("cifar10/single/quick ece minus cifar10/paper/quick", evidence).value == pytest.approx(20)
+    write_run(tmp_path, "cifar10/end_to_end/quick", 7, 30)
+    shown = str(resolve("cifar10/end_to_end/quick ece minus cifar10/paper/quick", Evidence(tmp_path)))
+    assert shown == "`end_to_end` and `paper` have no seed in common"
     for_all = f"--dataset cifar10 --preset quick --seeds 0 1 2 --results {tmp_path}"
     commands = [f"`lwcnn train {one} {for_all}`" for one in ("paper", "head_only")]
     assert str(resolve("cifar10/paper gain over cifar10/head_only", evidence)) == " and ".join(commands)

@@ -624,3 +624,10 @@ def test_a_network_of_which_one_cost_is_known_is_drawn_only_if_the_others_have_n
         shutil.rmtree(path)
     first, *_ = tradeoffs.costs(Inputs("cifar10", Folders(tmp_path))).axes
     assert [text.get_text() for text in first.texts] == ["ResNet-18"]
+
+
+def test_variants_alone_are_drawn(tmp_path):
+    write_run(tmp_path, "mnist/paper_batch64/full", 0, 5)
+    assert [one.experiment for one in Inputs("mnist", Folders(tmp_path)).largest] == ["paper_batch64"]
+    write_run(tmp_path, "mnist/paper/full", 0, 5)
+    assert [one.experiment for one in Inputs("mnist", Folders(tmp_path)).largest] == ["paper"]
