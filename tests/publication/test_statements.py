@@ -23,7 +23,7 @@ from lwcnn.models.dual import build_merged_model
 from lwcnn.publication.claims import CLAIMED_GAINS, GOALS, PAPER_ACCURACY, PUBLISHED
 from lwcnn.publication.evidence import Evidence, class_means, untrained_network, where
 from lwcnn.publication.figures import tradeoffs
-from lwcnn.publication.figures.inputs import Inputs
+from lwcnn.publication.figures.inputs import VARIANTS, Inputs
 from lwcnn.publication.tables.ablations import CHANGES
 from lwcnn.publication.tables.calibration import CALIBRATED, FAMILY, measure
 from lwcnn.publication.tables.networks import headline
