@@ -815,8 +815,9 @@ def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_
     runs = evidence.runs[evidence.runs["experiment"].str.startswith("technique_")]
     runs = runs[runs["preset"] == "quick"]
     seeds = runs["experiment"].value_counts()
-    three = {f"technique_{name}" for name in ("branches", "distilled", "prelu", "resolution")}
-    assert set(seeds[seeds == 3].index) == three and (seeds == 2).sum() == 38
+    less = ["rand_augment", "dropout", "cutout", "erasing", "weight_decay", "smoothing", "mixup"]
+    three = {"branches", "distilled", "prelu", "resolution", "lion", "muon_adamw", *less}
+    assert set(seeds[seeds == 3].index) == {f"technique_{name}" for name in three} and (seeds == 2).sum() == 29
     assert set(seeds) == {2, 3}
     base = evidence.runs[(evidence.runs["experiment"] == "residual_se_muon") & (evidence.runs["preset"] == "quick")]
     base = base[base["dataset"] == "cifar10"].set_index("seed")
@@ -854,12 +855,11 @@ def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_
     assert get_experiment("technique_resolution").network == get_experiment("wren_30k").network
     assert points[["cutmix", "auto_augment", "trivial_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
     assert points[["one_cycle", "schedule_free"]].round(1).tolist() == [-2.6, -2.2]
-    less = ["mixup", "rand_augment", "erasing", "smoothing", "dropout", "weight_decay"]
-    assert points[less].round(1).between(-0.5, -0.3).all() and each["test_accuracy"].unstack()[0][less].min() > -0.15
+    assert points[less[:3]].round(1).between(-0.5, -0.3).all() and points[less[3:]].round(1).between(-0.3, -0.2).all()
     none = ["color_jitter", "sharpness", "blur", "batch_64", "no_ema"]
     assert points[none].abs().max() < 0.3, "no difference"
     assert points[["adamw", "nadam", "sgd", "glu"]].round(1).tolist() == [-0.7, -0.6, -2.1, -1.4]
-    two = {"adamw": -0.7, "nadam": -0.6, "snapshots": -0.9, "stochastic_depth": -1.1, "cutout": -0.5}
+    two = {"adamw": -0.7, "nadam": -0.6, "snapshots": -0.9, "stochastic_depth": -1.1}
     two |= {
         "warm_restarts": -0.6,
         "auto_augment": -1.3,
