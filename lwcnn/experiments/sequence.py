@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from lwcnn.data.images import Split
+from lwcnn.models.cost import trainable_params
 from lwcnn.system import environment
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
@@ -19,7 +20,7 @@ from lwcnn.training.devices import Computing
 from lwcnn.training.distillation import Teaching
 from lwcnn.training.loop import Branches, train_phase
 from lwcnn.training.optimizers import OptimizerConfig
-from lwcnn.training.phases import Phase, trainable_layer_names
+from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 
 MIN_STEPS, MIN_BATCH = 50, 8
@@ -123,7 +124,7 @@ def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
         final = float(np.mean(state.best[:-1]))
     return {
         "name": phase.name,
-        "trainable": list(trainable_layer_names(model, phase)),
+        "trainable_params": trainable_params(model),
         "epochs": state.epoch,
         "best_epoch": best_epoch,
         "best_val_accuracy": state.history[best_epoch - 1]["val_accuracy"],

@@ -515,7 +515,7 @@ def assert_same_method(trained, wanted):
     assert_same_bits(trained[0].get_weights(), wanted[0].get_weights())
     for record, other in zip(trained[1], wanted[1], strict=True):
         assert without_seconds(record["history"]) == without_seconds(other["history"])
-        for field in ("name", "trainable", "epochs", "best_epoch", "best_val_accuracy"):
+        for field in ("name", "trainable_params", "epochs", "best_epoch", "best_val_accuracy"):
             assert record[field] == other[field]
 
 

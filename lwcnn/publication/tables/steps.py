@@ -25,11 +25,11 @@ def merge(checks: Iterable[MergeCheck]) -> Table:
     return table_of(columns, checks)
 
 
-def phases(run: Mapping, model: keras.Model) -> Table:
+def phases(run: Mapping) -> Table:
     """The phases of a run: trained parameters, epochs, and validation accuracy."""
     columns: Columns = {
         "phase": "{name}",
-        "trained parameters": lambda one: f"{sum(model.get_layer(name).count_params() for name in one['trainable']):,}",
+        "trained parameters": "{trainable_params:,}",
         "epochs": "{epochs}",
         "validation %": "{best_val_accuracy:.2%}",
     }
