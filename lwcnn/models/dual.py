@@ -26,7 +26,7 @@ MIN_IMAGE_SIZE = 10  # two valid 3x3 convolutions, each followed by 2x2 pooling,
 def build_submodel(
     input_shape: Sequence[int], num_classes: int, name: str = "original", filters: Sequence[int] = CONV_FILTERS
 ) -> keras.Model:
-    """Builds a submodel: two convolutions of 10 and 20 filters, each with 2x2 max-pooling, and one dense layer.
+    """Builds a submodel: two convolutions, each with 2x2 max-pooling, and one dense layer.
 
     Args:
         input_shape: (height, width, channels) of one image; height and width at least 10.
@@ -52,8 +52,8 @@ def build_submodel(
     check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
     x = layers.Rescaling(1 / 255, name=f"{name}_rescaling")(images)
-    x = _convolutions(x, name, filters)  # (n, h', w', 20)
-    x = layers.Flatten(name=f"{name}_flatten")(x)  # (n, F), F = h' * w' * 20
+    x = _convolutions(x, name, filters)  # (n, h', w', filters)
+    x = layers.Flatten(name=f"{name}_flatten")(x)  # (n, F), F = h' * w' * filters
     logits = layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x)  # (n, num_classes)
     return keras.Model(images, logits, name=name)
 
@@ -159,14 +159,14 @@ def build_merged_model(
 
 def _branch(x: keras.KerasTensor, num_classes: int, name: str, filters: Sequence[int]) -> keras.KerasTensor:
     """Applies a branch of the merged model: (n, h, w, c) -> (n, num_classes)."""
-    x = _convolutions(x, name, filters)  # (n, h', w', 20)
-    x = layers.Reshape((1, 1, -1), name=f"{name}_flatten")(x)  # (n, 1, 1, F), F = h' * w' * 20
+    x = _convolutions(x, name, filters)  # (n, h', w', filters)
+    x = layers.Reshape((1, 1, -1), name=f"{name}_flatten")(x)  # (n, 1, 1, F), F = h' * w' * filters
     x = layers.Conv2D(num_classes, 1, activation="relu", name=f"{name}_dense_as_conv")(x)  # (n, 1, 1, num_classes)
     return layers.Flatten(name=f"{name}_features")(x)
 
 
 def _convolutions(x: keras.KerasTensor, name: str, filters: Sequence[int]) -> keras.KerasTensor:
-    """Applies a branch's two convolutions with pooling: (n, h, w, c) -> (n, h', w', 20)."""
+    """Applies a branch's two convolutions with pooling: (n, h, w, c) -> (n, h', w', filters)."""
     is_pair = isinstance(filters, Sequence) and len(filters) == len(CONV_FILTERS)
     if not is_pair or not all(type(number) is int and number > 0 for number in filters):
         raise wrong("Give filters as two whole numbers of 1 or more", repr(filters))
