@@ -110,6 +110,8 @@ TECHNIQUES: dict[str, Technique] = {
     **_techniques(
         "block",
         "network",
+        no_attention=("no SE", {"se_reduction": None}),
+        no_shortcuts=("no shortcuts", {"residual": False}),
         eca=("ECA in place of SE", {"attention": "eca"}),
         gelu=("GELU", {"activation": "gelu"}),
         relu=("ReLU", {"activation": "relu"}),
