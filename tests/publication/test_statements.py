@@ -987,3 +987,20 @@ def test_the_papers_network_grows_with_images_and_classes_and_wren_s_hardly(evid
     assert (both["seconds_per_epoch_small"] > both["seconds_per_epoch_paper"]).all()
     for network in (paper, small):
         assert network.loc["cifar10"].sort_index()["seconds_per_epoch"].is_monotonic_increasing
+
+
+def test_reruns_have_the_same_training_losses():
+    """The pairs of docs/measurements.md: another version of the code, and in part another maker's processor."""
+    seeds = {"quick": (0, 1), "full": (0,)}
+    pairs = [("technique_adamw", "residual_se_stem_adamw", "quick"), ("technique_no_ema", "residual_se_muon", "quick")]
+    makers = []
+    for first, second, preset in [*pairs, ("technique_no_ema", "residual_se_muon", "full")]:
+        for seed in seeds[preset]:
+            paths = [Folders(ROOT / "results").result("cifar10", name, preset, seed) for name in (first, second)]
+            one, other = map(read_json, paths)
+            losses = [[epoch["loss"] for epoch in run["history"][0]["history"]] for run in (one, other)]
+            assert losses[0] == losses[1] and len(losses[0]) == {"quick": 15, "full": 60}[preset]
+            assert one["commit"] != other["commit"]
+            assert [run["history"][0]["computing"] for run in (one, other)] == [[{"step": "engine", "threads": 1}]] * 2
+            makers.append({run["device"].split()[0].partition("(")[0] for run in (one, other)})
+    assert sorted(makers, key=len)[-2:] == [{"AMD", "Intel"}] * 2
