@@ -60,6 +60,11 @@ class Dataset:
     source: str
     mirror: bool
 
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.input_shape))
+        found = f"{len(self.x_train):,} training and {len(self.x_test):,} test images of {size}"
+        return f"<Dataset {self.name!r}: {found}, {self.num_classes} classes>"
+
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Image shape (height, width, channels)."""

@@ -28,7 +28,8 @@ def _check(model: keras.Model) -> None:
     on_tensorflow = keras.backend.backend() == "tensorflow"  # elsewhere, Keras computes a loss from what it is given
     for loss, is_softmax in zip(objective.losses, plan.are_softmax()):
         if not loss.from_logits and not (is_softmax and on_tensorflow):
-            raise Unsupported(f"{model.name} ({type(model).__name__}) has a loss of probabilities")
+            title = f"{model.name} ({type(model).__name__})"
+            raise Unsupported(f"{title} has a loss of probabilities: use logits and a loss with from_logits=True")
         if loss.from_logits and is_softmax and not on_tensorflow:
             raise Unsupported(f"{model.name} ends in a softmax, but its loss expects logits")
     if any(len(output.shape) != 2 for output in model.outputs):

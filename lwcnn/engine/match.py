@@ -59,7 +59,7 @@ def unsupported(layer: keras.Layer) -> str | None:
     title = f"{layer.name} ({type(layer).__name__})"
     found = OPERATIONS.get(type(layer))
     if found is None:
-        return f"{title} has no operation"
+        return f"{title} is not supported"
     setting = first_difference(layer, **PLAIN) or found.unsupported_setting(layer)
     return setting and f"{title} has {setting}"
 

@@ -18,7 +18,7 @@ from lwcnn.data.image_files import resize_images
 from lwcnn.data.streams import Batch, find_inputs, read_npz_images, stream_files
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.models.description import read_description
-from lwcnn.system.errors import unknown_name, wrong
+from lwcnn.system.errors import require_sequence, unknown_name, wrong
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def predict_images(
             files are converted to the model's input size and channels.
         top: Integer of 1 or more. Number of classes per image, the most probable ones first.
         class_names: Names by label. By default, the model's attribute `class_names`, or else the numbers.
-        temperature: Positive float. Divisor of the logits.
+        temperature: Positive float. Divisor of the logits. A trained network has the one that was fitted on validation
+            images as its attribute `temperature`.
         transforms: Transforms whose probabilities are averaged: "original", "horizontal_flip", "vertical_flip",
             "center_crop" or "blur".
         on_unreadable: Function called with the name of an image that cannot be read, and the reason. None raises an
@@ -154,6 +155,7 @@ def predict_images(
     if not isinstance(top, Integral) or top < 1:
         raise wrong("Give top as a number of classes, at least 1", repr(top))
     batches = _batches(model, images, on_unreadable or _refuse)
+    require_sequence("class_names", class_names)
     known = getattr(model, "class_names", None) or [str(k) for k in range(model.output_shape[-1])]
     class_names = list(class_names) or known
     if model.output_shape[-1] != len(class_names):
@@ -244,8 +246,7 @@ def predict_tta(
     """
     if not 0 < temperature < float("inf"):
         raise wrong("Give temperature as a positive number", f"temperature={temperature!r}")
-    if isinstance(transforms, str):
-        raise wrong("Give transforms as a sequence of names", f"transforms={transforms!r}")
+    require_sequence("transforms", transforms)
     if unknown := [name for name in transforms if name not in TTA_TRANSFORMS]:
         raise unknown_name("transform", unknown[0], TTA_TRANSFORMS)
     if not transforms:

@@ -59,7 +59,7 @@ def create_model(
 
     Returns:
         A Keras model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes). A trained
-        network has an attribute `class_names`.
+        network has the attributes `class_names` and `temperature`, which calibrates its probabilities.
 
     Raises:
         LwcnnError: The network does not exist, was not trained on this dataset, or does not accept the shape.

@@ -16,7 +16,7 @@ from keras import layers
 
 from lwcnn.models.configs import BRANCHES, CONV_FILTERS
 from lwcnn.models.layers import channels_last, check_shapes
-from lwcnn.system.errors import wrong
+from lwcnn.system.errors import require_sequence, wrong
 
 HIDDEN_UNITS = 32  # paper, the new head
 MIN_IMAGE_SIZE = 10  # two valid 3x3 convolutions, each followed by 2x2 pooling, reduce 10x10 to 1x1
@@ -142,6 +142,7 @@ def build_merged_model(
     Source: arXiv 2501.15547, "Merge".
     """
     check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
+    require_sequence("branches", branches)
     if not branches or len(set(branches)) != len(branches) or not all(branches):
         raise wrong("branches must be different, non-empty names", repr(tuple(branches)))
     images = keras.Input(tuple(input_shape), name="images")

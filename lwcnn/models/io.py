@@ -50,8 +50,8 @@ def load_model(path: StrPath) -> keras.Model:
         path: Path of the file.
 
     Returns:
-        A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes). It has an attribute
-        `class_names` if the file names the classes.
+        A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes). If
+        lwcnn wrote the file, it has the attributes `class_names` and `temperature`, which calibrates its probabilities.
 
     Raises:
         LwcnnError: The file is missing, not a .keras file, damaged, unsafe or too large, its weights are not finite,
@@ -82,6 +82,7 @@ def load_model(path: StrPath) -> keras.Model:
     model = _with_logits(model, path)
     if description:
         model.class_names = description.class_names
+        model.temperature = description.temperature or 1.0
     return model
 
 

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from lwcnn.models.dual import build_merged_model, require_submodels
-from lwcnn.system.errors import require_known, wrong
+from lwcnn.system.errors import require_known, require_sequence, wrong
 
 
 def merge_submodels(
@@ -56,6 +56,7 @@ def merge_submodels(
     input_shape, num_classes = _common_shapes(submodels)
     names = [submodel.name for submodel in submodels]
     reused = names if reuse_dense_weights is None else reuse_dense_weights
+    require_sequence("reuse_dense_weights", reused)
     for name in reused:
         require_known("submodel", name, names)
     filters = _common_filters(submodels)

@@ -49,6 +49,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> LwcnnError:
     return LwcnnError(f"Unknown {kind}.{suggestion}{listing} Received: {name!r}")
 
 
+def require_sequence(argument: str, value: object) -> None:
+    """Checks that an argument, a sequence of names or settings, is not a single one."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise wrong(f"Give {argument} as a sequence, even with one item", f"{argument}={value!r}")
+
+
 def require_known(kind: str, name: str, known: Collection[str]) -> None:
     """Checks that a name is known."""
     if name not in known:

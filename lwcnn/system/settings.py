@@ -43,6 +43,9 @@ class Rule(NamedTuple):
     is_valid: Callable[[Any], bool]
     wanted: str
 
+    def __repr__(self) -> str:
+        return self.wanted  # in signatures that `help` shows
+
 
 class Settings:
     """Base class of dataclasses that check their fields: by the rule in an `Annotated` type, otherwise by the type."""

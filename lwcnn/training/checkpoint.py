@@ -41,11 +41,11 @@ class PhaseState:
     history: list[dict] = field(default_factory=list)
     diverged: int = 0
     seconds: float = 0.0
-    weights: list[np.ndarray] = field(default_factory=list)
-    best_weights: list[np.ndarray] = field(default_factory=list)
-    optimizer: list[np.ndarray] = field(default_factory=list)
-    seeds: list[np.ndarray] = field(default_factory=list)
-    average: list[np.ndarray] = field(default_factory=list)
+    weights: list[np.ndarray] = field(default_factory=list, repr=False)
+    best_weights: list[np.ndarray] = field(default_factory=list, repr=False)
+    optimizer: list[np.ndarray] = field(default_factory=list, repr=False)
+    seeds: list[np.ndarray] = field(default_factory=list, repr=False)
+    average: list[np.ndarray] = field(default_factory=list, repr=False)
     computing: list[dict] = field(default_factory=list)
     settings: str = ""
 

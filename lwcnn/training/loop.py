@@ -17,7 +17,7 @@ from lwcnn.data.images import Images, Split
 from lwcnn.engine.compilation import compile_seconds
 from lwcnn.models.graph import ends_in_softmax, flat_layers
 from lwcnn.system import environment
-from lwcnn.system.errors import Diverged, wrong
+from lwcnn.system.errors import Diverged, require_sequence, wrong
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import Checkpoint, PhaseState, get_values, random_states, set_values
@@ -78,10 +78,12 @@ def train_phase(
     _check_types(phase, split, seed, checkpoint)
     if not getattr(model, "inputs", None):
         raise wrong("Give a Keras model whose input shape is known: begin a Sequential with keras.Input", repr(model))
-    branches = (phase.augmentation,) if branches is None else tuple(branches)
+    branches = (phase.augmentation,) if branches is None else branches
+    require_sequence("branches", branches)
+    branches = tuple(branches)
     if not len(branches) == len(model.inputs) == len(model.outputs):
         found = f"inputs: {len(model.inputs)}, outputs: {len(model.outputs)}, branches: {len(branches)}"
-        raise wrong("Give a model with one input and one output for each branch", found)
+        raise wrong("Give one output and, in branches, one augmentation or None for each input of the model", found)
     if ends_in_softmax(model):
         raise wrong("Give a model with logits as output, without softmax", repr(model.name))
     for part in split:

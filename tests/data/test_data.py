@@ -810,3 +810,7 @@ def test_real_cifar10(monkeypatch):
     assert dataset.checksum == OFFICIAL_CHECKSUMS["cifar10"]
     np.testing.assert_allclose(dataset.x_train.mean((0, 1, 2)) / 255, [0.4914, 0.4822, 0.4465], atol=5e-5)
     np.testing.assert_array_equal(np.bincount(dataset.y_train), [5000] * 10)
+
+
+def test_a_dataset_is_shown_without_its_pixels(made_dataset):
+    assert repr(made_dataset) == "<Dataset 'made': 300 training and 100 test images of 12x12x3, 10 classes>"

@@ -192,7 +192,7 @@ UNKNOWN = {
     "soft (Softmax) has axis=1": lambda: layers.Softmax(axis=1, name="soft"),
     "wide (DepthwiseConv2D) has depth_multiplier=2": lambda: layers.DepthwiseConv2D(3, depth_multiplier=2, name="wide"),
     "drop (Dropout) has rate=1": lambda: layers.Dropout(1, name="drop"),
-    "up (UpSampling2D) has no operation": lambda: layers.UpSampling2D(name="up"),
+    "up (UpSampling2D) is not supported": lambda: layers.UpSampling2D(name="up"),
 }
 
 

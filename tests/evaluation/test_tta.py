@@ -58,7 +58,7 @@ def test_the_temperature_divides_the_logits_of_each_view(model, images):
     views = ("original", "horizontal_flip")
     logits = [predict_logits(model, view).astype(float) / 2 for view in (images, images[:, :, ::-1])]
     expected = np.mean([softmax(one, axis=1) for one in logits], axis=0)
-    found = predict_images(model, images, 1, "0123456789", 2.0, views)
+    found = predict_images(model, images, 1, list("0123456789"), 2.0, views)
     assert list(found["label"]) == [str(label) for label in expected.argmax(axis=1)]
     np.testing.assert_allclose(found["probability"], expected.max(axis=1), atol=1e-6)
 
@@ -89,7 +89,7 @@ def test_probabilities_are_refused_and_logits_that_look_like_them_are_not(images
 def test_unknown_transforms_are_refused_with_the_nearest(model, images):
     with pytest.raises(LwcnnError, match="Did you mean 'horizontal_flip'.*Received: 'horizontl_flip'"):
         predict_tta(model, images, ["horizontl_flip"])
-    with pytest.raises(LwcnnError, match="a sequence of names. Received: transforms='original'"):
+    with pytest.raises(LwcnnError, match="as a sequence.*Received: transforms='original'"):
         predict_tta(model, images, "original")
     for temperature in (0, -1, float("nan")):
         with pytest.raises(LwcnnError, match="temperature as a positive number"):

@@ -8,12 +8,13 @@ from publication.made_results import write_run
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
-from lwcnn.experiments.recipes.types import DistilledExperiment
+from lwcnn.experiments.recipes.types import DistilledExperiment, changed
 from lwcnn.models.build import build_network
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.intervals import techniques as figure
 from lwcnn.publication.tables.ablations import techniques
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
 from lwcnn.system.settings import plain_settings
 
@@ -84,3 +85,15 @@ def test_the_figure_has_a_panel_per_budget(evidence):
     assert [label.get_text() for label in full.get_yticklabels()] == [TECHNIQUES["mixup"].title]
     titles = [TECHNIQUES[key].title for key in ("gelu", "eca", "mixup")]
     assert [label.get_text() for label in quick.get_yticklabels()] == titles
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("phases.0.augmentation.cutuot", "Unknown setting of Augmentation. Did you mean 'cutout'"),
+        ("phases.1.epochs", "Unknown item.*Received: '1'"),
+    ],
+)
+def test_a_technique_cannot_change_a_setting_that_does_not_exist(path, message):
+    with pytest.raises(LwcnnError, match=message):
+        changed(get_experiment(BASE), {path: 1})

@@ -109,6 +109,8 @@ def test_branches_that_do_not_reuse_their_dense_weights_keep_a_random_draw(reuse
 def test_dense_weights_of_an_unknown_submodel_are_refused():
     with pytest.raises(LwcnnError, match="Did you mean 'augmented'.*Received: 'augmentd'"):
         merge_submodels(random_submodels((12, 12, 3)), reuse_dense_weights=("augmentd",))
+    with pytest.raises(LwcnnError, match="as a sequence.*Received: reuse_dense_weights='original'"):
+        merge_submodels(random_submodels((12, 12, 3)), reuse_dense_weights="original")
 
 
 def test_a_single_submodel_merges_too():

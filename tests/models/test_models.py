@@ -141,6 +141,11 @@ def test_branches_must_have_different_names(branches):
         build_merged_model((28, 28, 1), 10, branches)
 
 
+def test_a_single_name_is_not_a_sequence_of_letters():
+    with pytest.raises(LwcnnError, match="as a sequence.*Received: branches='original'"):
+        build_merged_model((28, 28, 1), 10, "original")
+
+
 LOAD_ALL = """
 import sys
 import keras

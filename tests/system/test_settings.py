@@ -1,5 +1,6 @@
 """Settings as plain data: what they hold, and that committed results are found again."""
 
+import inspect
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation, ColorJitter, Erasing, RandAugment
+from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation, ColorJitter, Erasing, MixUpCutMix, RandAugment
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, get_experiment, with_settings
 from lwcnn.experiments.records import check_finished
 from lwcnn.system.files import read_json
@@ -66,3 +67,7 @@ def test_committed_results_are_recognized_as_finished(path):
     run = {"config": config, "data_checksum": result["data_checksum"]}
     needed = "mean_accuracy" if path.name.startswith("kfold") else "test_accuracy"
     assert check_finished(path, run, needed) == result
+
+
+def test_signatures_show_what_a_field_takes():
+    assert "a number from 0 to 1]" in str(inspect.signature(MixUpCutMix))

@@ -813,8 +813,10 @@ def test_a_phase_resumed_with_other_settings_says_so_and_records_it(monkeypatch)
 
 def test_as_many_branches_as_inputs(parts):
     model = build_merged_model(SHAPE, NUM_CLASSES)
-    with pytest.raises(LwcnnError, match="for each branch. Received: inputs: 1, outputs: 1, branches: 2"):
+    with pytest.raises(LwcnnError, match="for each input of the model. Received: inputs: 1, outputs: 1, branches: 2"):
         train_phase(model, Phase("p", NADAM, 1), parts, 0, branches=(None, None))
+    with pytest.raises(LwcnnError, match=r"branches as a sequence.*Received: branches=Augmentation"):
+        train_phase(model, Phase("p", NADAM, 1), parts, 0, branches=Augmentation())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ from lwcnn.data.augment import Augmentation
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.models.configs import BRANCHES, CONV_FILTERS, NetworkConfig
-from lwcnn.system.errors import wrong
+from lwcnn.system.errors import require_known, wrong
 from lwcnn.system.settings import added_later
 from lwcnn.training.phases import Distillation, Phase
 
@@ -147,7 +147,9 @@ def _set(node: Any, path: list[str], value: Any) -> Any:
         return value
     first, *rest = path
     if isinstance(node, tuple):
+        require_known("item", first, ["*", *map(str, range(len(node)))])
         return tuple(_set(item, rest, value) if first in ("*", str(i)) else item for i, item in enumerate(node))
+    require_known(f"setting of {type(node).__name__}", first, [field.name for field in fields(node)])
     return replace(node, **{first: _set(getattr(node, first), rest, value)})
 
 
