@@ -46,9 +46,10 @@ def test_closed_streams_are_no_errors(monkeypatch):
 def test_train_then_evaluate(tmp_path, arguments, made_npz, capsys):
     assert main(["train", "paper", "head_only", "--preset=quick", "--seeds", "0", *arguments]) == 0
     (run,), (model,) = tmp_path.glob("results/made-*/paper/quick/seed0.json"), tmp_path.glob("models/*-paper.keras")
+    last = model.with_name(model.name.replace("paper", "head_only"))
+    assert capsys.readouterr().out.endswith(f"\nnext   lwcnn predict {last} photo.png\n")
     result = json.loads(run.read_text())
     assert result["weights"] == f"models/{result['dataset']}-paper.keras" == f"models/{model.name}"
-    capsys.readouterr()
     written = tmp_path / "measured.json"
     assert main(["evaluate", str(model), f"--dataset={made_npz}", f"--json={written}"]) == 0
     assert f"{100 * result['test_accuracy']:.2f}%" in capsys.readouterr().out

@@ -129,7 +129,8 @@ def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
     model = capsys.readouterr().out.split()[-1]
     data = load_dataset("pets", size=SHAPE)
     assert model == f"runs/models/{data.name}-no_mirror-finetune-start-epochs24-batch16.keras"
-    assert main(["finetune", str(start), *line]) == 0 and capsys.readouterr().out.split()[-1] == model  # found again
+    assert main(["finetune", str(start), *line, "--progress=line"]) == 0  # found again
+    assert capsys.readouterr().out.endswith(f"\nmodel  {model}\nnext   lwcnn predict {model} photo.png\n")
     assert main(["finetune", str(start), *line, "--preset=smoke", "--progress=line"]) == 0
     out = capsys.readouterr().out
     assert ": starts from start.keras, with images of 12x12 pixels in color\n" in out and "model  " not in out
