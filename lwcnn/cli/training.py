@@ -117,6 +117,8 @@ def _train_runs(options: argparse.Namespace, data: Dataset, plans: list[Experime
         progress = _open_progress(options, data.name, plan.name, seed)
         try:
             run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
+            if options.tensorboard and not any(_board_folder(options, data.name, plan.name, seed).iterdir()):
+                progress.note("nothing is written for TensorBoard, because the run was finished before")
         except LwcnnError as error:
             failed.append(f"{plan.name} seed {seed}: {error}")
     if failed:
@@ -130,8 +132,11 @@ def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, s
         return Progress(options.progress, title)
     from lwcnn.publication.tensorboard import TensorBoard
 
-    folder = options.tensorboard / dataset / experiment / options.preset / f"seed{seed}"
-    return TensorBoard(folder, options.progress, title)
+    return TensorBoard(_board_folder(options, dataset, experiment, seed), options.progress, title)
+
+
+def _board_folder(options: argparse.Namespace, dataset: str, experiment: str, seed: int) -> Path:
+    return options.tensorboard / dataset / experiment / options.preset / f"seed{seed}"
 
 
 def release_and_print(data: Dataset, experiment: str, preset: str, folders: Folders) -> Path | None:

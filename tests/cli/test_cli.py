@@ -99,6 +99,16 @@ def test_after_a_failed_run_the_others_are_trained_and_released(jobs, monkeypatc
     assert capsys.readouterr().err.endswith("paper seed 0: The loss is NaN\n")
 
 
+def test_a_finished_run_says_that_nothing_is_written_for_tensorboard(tmp_path, monkeypatch, capsys, arguments):
+    pytest.importorskip("tensorboard")
+    monkeypatch.setattr("lwcnn.experiments.run.run_experiment", lambda *_, **__: None)
+    line = ["train", "paper", "--preset=smoke", f"--tensorboard={tmp_path / 'board'}", *arguments]
+    assert main(line) == 0 and capsys.readouterr().out.count("nothing is written for TensorBoard") == 1
+    (folder,) = (tmp_path / "board").glob("*/paper/smoke/seed0")
+    (folder / "events.of.the.training").write_text("")
+    assert main(line) == 0 and capsys.readouterr().out == ""
+
+
 def test_a_model_of_a_longer_preset_is_kept_and_told(monkeypatch, capsys):
     kept = model_file("wren-30k")
     monkeypatch.setattr("lwcnn.experiments.release.release_best", lambda *_: kept)
