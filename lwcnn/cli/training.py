@@ -79,8 +79,8 @@ def train(options: argparse.Namespace) -> None:
             with contextlib.suppress(LwcnnError):  # the first error is reported
                 _release(options, data, plan)
         raise
-    models = [_release(options, data, plan) for plan in plans]
-    if options.jobs == 1 and not options.cluster:
+    models = [model for plan in plans if (model := _release(options, data, plan))]
+    if models and options.jobs == 1 and not options.cluster:
         _print_next(options, models[-1])
 
 
