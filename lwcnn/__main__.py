@@ -1,7 +1,18 @@
-"""`python -m lwcnn`."""
+"""The program `lwcnn`, also as `python -m lwcnn`."""
 
 import sys
 
-from lwcnn.cli.main import main
 
-sys.exit(main())
+def main() -> int:
+    """Runs the command line and returns its exit code; Ctrl-C ends it quietly while Python still imports it, too."""
+    try:
+        from lwcnn.cli.main import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        print("\nlwcnn: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

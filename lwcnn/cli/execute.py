@@ -11,6 +11,8 @@ from pathlib import Path
 from lwcnn.system import interrupts
 from lwcnn.system.errors import LwcnnError
 
+ERROR = "lwcnn: error: "
+"""The start of the line in which an error is told; it ends a command."""
 RESUMABLE = ("run", "train", "finetune", "kfold", "search")
 """The commands that resume after the last completed epoch."""
 
@@ -35,7 +37,9 @@ class Job:
             whole, newline, _ = stream.read().rpartition(b"\n")
         self.offset += len(whole) + len(newline)
         lines = whole.decode(errors="replace").splitlines()
-        self.last_line = lines[-1] if lines else self.last_line
+        for line in lines:
+            if not self.last_line.startswith(ERROR):  # a library may log more as the process exits
+                self.last_line = line
         return lines
 
 
@@ -70,5 +74,5 @@ def execute(command: Command, options: argparse.Namespace) -> int:
 
 
 def _fail(message: str) -> int:
-    print(f"lwcnn: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{ERROR}{' '.join(message.split())}", file=sys.stderr)
     return 1

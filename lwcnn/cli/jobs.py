@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lwcnn.cli import cluster
-from lwcnn.cli.execute import Command, Job, Submit, run_job
+from lwcnn.cli.execute import ERROR, Command, Job, Submit, run_job
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.system.environment import thread_environment
 from lwcnn.system.errors import LwcnnError
@@ -118,6 +118,8 @@ def _follow(futures: Mapping[Future[int], Job], style: str) -> None:
             done, pending = wait(pending, REFRESH_SECONDS + len(pending) // 500, FIRST_COMPLETED)
             for future in (*done, *pending):
                 for line in futures[future].new_lines():
+                    if line.startswith(ERROR):
+                        continue  # told below, with the name of the run
                     if style == "line":
                         print(line, flush=True)
                     elif style == "bar" and ", loss " not in line:  # results and warnings stay above the table
@@ -135,15 +137,15 @@ def _has_failed(future: Future[int]) -> bool:
 
 
 def _table(futures: Mapping[Future[int], Job]):
-    """Returns a table of the failed and running jobs, each with the last line of its log."""
+    """Returns a table of the running jobs, each with the last line of its log; errors are above it."""
     from rich.table import Table
 
-    bad = [job for future, job in futures.items() if _has_failed(future)]
+    failed = sum(map(_has_failed, futures))
     running = [job for future, job in futures.items() if job.last_line and not future.done()]
-    done = sum(future.done() for future in futures) - len(bad)
-    title = f"{len(futures)} runs: {done} done, {len(running)} running, {len(bad)} failed"
+    done = sum(future.done() for future in futures) - failed
+    title = f"{len(futures)} runs: {done} done, {len(running)} running, {failed} failed"
     table = Table("run", title=title, expand=True)
     table.add_column("last line", ratio=1, no_wrap=True)
-    for job in (*bad, *running):
-        table.add_row(job.name, job.last_line, style="red" if job in bad else None)
+    for job in running:
+        table.add_row(job.name, job.last_line)
     return table

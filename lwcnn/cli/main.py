@@ -51,7 +51,7 @@ EXAMPLES = """examples:
   lwcnn list                                   the networks by name, and the experiments
   lwcnn predict wren-30k photo.png             the class of a photo
   lwcnn train wren --dataset my/images         a network for your own images, into runs/
-  lwcnn evaluate runs/models/NAME.keras        all metrics of a model
+  lwcnn evaluate MODEL --dataset my/images     all metrics of the model that was written
   lwcnn export wren-30k --format litert-int8   a file for phones and microcontrollers
 
 `lwcnn COMMAND --help` describes the arguments of a command.

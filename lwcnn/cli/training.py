@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import itertools
+import shlex
+from pathlib import Path
 
 from lwcnn.cli import arguments
 from lwcnn.cli.arguments import Arguments, option
@@ -77,12 +79,19 @@ def train(options: argparse.Namespace) -> None:
             with contextlib.suppress(LwcnnError):  # the first error is reported
                 _release(options, data, plan)
         raise
-    for plan in plans:
-        _release(options, data, plan)
+    models = [model for plan in plans if (model := _release(options, data, plan))]
+    if models and options.jobs == 1 and not options.cluster:
+        _print_next(options, models[-1])
 
 
-def _release(options: argparse.Namespace, data: Dataset, plan: Experiment) -> None:
-    release_and_print(data, plan.name, options.preset, arguments.get_folders(options))
+def _release(options: argparse.Namespace, data: Dataset, plan: Experiment) -> Path | None:
+    return release_and_print(data, plan.name, options.preset, arguments.get_folders(options))
+
+
+def _print_next(options: argparse.Namespace, model: Path | None) -> None:
+    """Prints a command that uses a model; not with `--progress none`, for a script that reads the model's path."""
+    if model and options.progress != "none":
+        print(f"next   lwcnn predict {shlex.quote(str(model))} photo.png")
 
 
 def _train_job(options: argparse.Namespace) -> None:
@@ -108,6 +117,8 @@ def _train_runs(options: argparse.Namespace, data: Dataset, plans: list[Experime
         progress = _open_progress(options, data.name, plan.name, seed)
         try:
             run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
+            if options.tensorboard and not any(_board_folder(options, data.name, plan.name, seed).iterdir()):
+                progress.note("nothing is written for TensorBoard, because the run was finished before")
         except LwcnnError as error:
             failed.append(f"{plan.name} seed {seed}: {error}")
     if failed:
@@ -121,12 +132,15 @@ def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, s
         return Progress(options.progress, title)
     from lwcnn.publication.tensorboard import TensorBoard
 
-    folder = options.tensorboard / dataset / experiment / options.preset / f"seed{seed}"
-    return TensorBoard(folder, options.progress, title)
+    return TensorBoard(_board_folder(options, dataset, experiment, seed), options.progress, title)
 
 
-def release_and_print(data: Dataset, experiment: str, preset: str, folders: Folders) -> None:
-    """Copies the best model of an experiment, by validation accuracy, into its folder and prints its path.
+def _board_folder(options: argparse.Namespace, dataset: str, experiment: str, seed: int) -> Path:
+    return options.tensorboard / dataset / experiment / options.preset / f"seed{seed}"
+
+
+def release_and_print(data: Dataset, experiment: str, preset: str, folders: Folders) -> Path | None:
+    """Copies the best model of an experiment, by validation accuracy, into its folder; prints its path and returns it.
 
     A model of a longer preset is kept. Smoke tests and runs at chance have no model to copy.
     """
@@ -134,11 +148,12 @@ def release_and_print(data: Dataset, experiment: str, preset: str, folders: Fold
     from lwcnn.models.description import read_description
 
     if preset == "smoke" or environment.process_id() > 0:
-        return
+        return None
     model = release_best(data, experiment, folders)
     if model and (told := read_description(model)):
         kept = "" if told.preset == preset else f" (kept: the model of preset {told.preset})"
         print(f"model  {model}{kept}")
+    return model
 
 
 def finetune(options: argparse.Namespace) -> None:
@@ -150,7 +165,7 @@ def finetune(options: argparse.Namespace) -> None:
     progress = Progress(options.progress, f"{data.name} finetune {options.model} seed {options.seed}")
     settings = arguments.recipe_settings(options)
     result = finetune(options.model, data, options.preset, options.seed, folders, progress, **settings)
-    release_and_print(data, result["experiment"], options.preset, folders)
+    _print_next(options, release_and_print(data, result["experiment"], options.preset, folders))
 
 
 def kfold(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 
 class Splits(NamedTuple):
-    """Parts of a dataset, with class names (else an empty tuple) and `mirror` if its file has them.
+    """Parts of a dataset, with class names and names of image files (else empty tuples) and `mirror` if it is known.
 
     Without test images, `test` is None: the images with the lowest `keys` (n,), by default hashes of the pixels, are
     then set aside for testing.
@@ -27,6 +27,7 @@ class Splits(NamedTuple):
     class_names: tuple[str, ...] = ()
     mirror: bool | None = None
     keys: np.ndarray | None = None
+    files: tuple[str, ...] = ()  # of the training images, then of the test images
 
 
 def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[str, ...]]:

@@ -150,7 +150,7 @@ def load_dataset(
     checksum = _checksum(*train, *test)
     official = _official_name(name, checksum, train[0].shape, len(test[0]))
     if official is None:
-        _warn_of_copies(np.concatenate([train[1], test[1]]), train_hashes, test_hashes)
+        _warn_of_copies(np.concatenate([train[1], test[1]]), train_hashes, test_hashes, splits)
     if train[0].shape != shape:
         origin += ", resized"
     elif public and official != public:
@@ -271,16 +271,22 @@ def _identify(checksum: str, class_names: tuple[str, ...], name: str) -> tuple[s
     return checksum, f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
 
 
-def _warn_of_copies(labels: np.ndarray, train_hashes: np.ndarray, test_hashes: np.ndarray) -> None:
-    """Logs how many images are in both parts, and how many are under more than one class."""
+def _warn_of_copies(labels: np.ndarray, train_hashes: np.ndarray, test_hashes: np.ndarray, splits: Splits) -> None:
+    """Logs how many images are in both parts, and how many are under more than one class, with the files of one."""
     train_hashes, test_hashes = (one.astype(np.uint64) for one in (train_hashes, test_hashes))
     if (num_copies := int(np.isin(test_hashes, train_hashes).sum())) > _MAX_COPIES * len(test_hashes):
         told = "Images in both parts: %d of %d test images. Test accuracy is too high; remove them from one part."
         _log.warning(told, num_copies, len(test_hashes))
     images_and_labels = np.stack([np.concatenate([train_hashes, test_hashes]), labels.astype(np.uint64)])
-    num_classes_of = np.unique(np.unique(images_and_labels, axis=1)[0], return_counts=True)[1]
-    if contradictory := int((num_classes_of > 1).sum()):
-        _log.warning("Images under more than one class: %d. Keep each in one class.", contradictory)
+    hashes, num_classes_of = np.unique(np.unique(images_and_labels, axis=1)[0], return_counts=True)
+    if len(contradictory := hashes[num_classes_of > 1]):
+        named = ""
+        if splits.files:
+            parts = [part for part in (splits.train, splits.test) if part]
+            is_copy = np.concatenate([hash_images(images)[0] for images, _ in parts]) == contradictory[0]
+            file_of = dict(zip(np.concatenate([part[1] for part in parts])[is_copy], np.array(splits.files)[is_copy]))
+            named = f" ({' and '.join([*file_of.values()][:2])}{', ...' if len(contradictory) > 1 else ''})"
+        _log.warning("Images under more than one class: %d%s. Keep each in one class.", len(contradictory), named)
 
 
 def choose_dataset() -> tuple[Dataset, str | None]:

@@ -53,7 +53,9 @@ def read_folder(folder: Path, size: Size | None) -> Splits:
                 save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
     read = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts}
     keys = None if "test" in parts else arrays["keys"]
-    return Splits(read["train"], read.get("test"), tuple(map(one_line, names)), keys=keys)
+    are_all_read = sum(len(labels) for _, labels in read.values()) == len(files)
+    named = tuple(one_line(str(path.relative_to(folder))) for _, path in files) if are_all_read else ()
+    return Splits(read["train"], read.get("test"), tuple(map(one_line, names)), keys=keys, files=named)
 
 
 def find_files(folder: Path) -> dict[str, Files]:

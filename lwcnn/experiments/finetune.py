@@ -85,6 +85,8 @@ def load_for(
 def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
     """Returns the experiment that `finetune` runs on images with these properties."""
     path = model_file(start)
+    checksum = model_checksum(path)
+    own = f"-{checksum[:8]}" if path == Path(start) else ""  # two files may have one name, and a file may change
     num_layers, epochs = len(names_with_weights(load_model(path))), get_preset(preset).network
     trainable: tuple[int | str, ...] = (1, max(1, num_layers // 2), "all")
     phases = [
@@ -98,9 +100,9 @@ def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> Fin
         for name, rate, share, layers in zip(("head", "last_half", "all"), LEARNING_RATES, SHARES, trainable)
     ]
     return FineTunedExperiment(
-        name=f"finetune-{Path(start).stem}",
+        name=f"finetune-{Path(start).stem}{own}",
         question="what a network trained on other images learns from a few of your own",
         phases=tuple(phases),
         start=str(start),
-        checksum=model_checksum(path),
+        checksum=checksum,
     )

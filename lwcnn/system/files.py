@@ -43,10 +43,7 @@ def write_atomically(path: StrPath, data: bytes) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _sweep(path.parent)
-            with open(temporary, "xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
+            _write_new(temporary, data)
             if path.is_file():
                 shutil.copymode(path, temporary)
             os.replace(temporary, path)
@@ -54,6 +51,13 @@ def write_atomically(path: StrPath, data: bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with open(path, "xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager
@@ -118,9 +122,9 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
             )
     with temporary_folder(path) as folder:
         new, old = folder / "new", folder / "old"
-        new.mkdir()
-        for name, data in files.items():
-            write_atomically(new / name, data)
+        for name, data in files.items():  # not with `write_atomically`, whose errors would name the temporary path
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            _write_new(new / name, data)
         if path.exists():
             shutil.copymode(path, new)
             os.replace(path, old)

@@ -46,9 +46,10 @@ def test_closed_streams_are_no_errors(monkeypatch):
 def test_train_then_evaluate(tmp_path, arguments, made_npz, capsys):
     assert main(["train", "paper", "head_only", "--preset=quick", "--seeds", "0", *arguments]) == 0
     (run,), (model,) = tmp_path.glob("results/made-*/paper/quick/seed0.json"), tmp_path.glob("models/*-paper.keras")
+    last = model.with_name(model.name.replace("paper", "head_only"))
+    assert capsys.readouterr().out.endswith(f"\nnext   lwcnn predict {last} photo.png\n")
     result = json.loads(run.read_text())
     assert result["weights"] == f"models/{result['dataset']}-paper.keras" == f"models/{model.name}"
-    capsys.readouterr()
     written = tmp_path / "measured.json"
     assert main(["evaluate", str(model), f"--dataset={made_npz}", f"--json={written}"]) == 0
     assert f"{100 * result['test_accuracy']:.2f}%" in capsys.readouterr().out
@@ -96,6 +97,16 @@ def test_after_a_failed_run_the_others_are_trained_and_released(jobs, monkeypatc
     assert jobs or trained == [("paper", 0), ("head_only", 0), ("paper", 1), ("head_only", 1)]
     assert released == ["paper", "head_only"]
     assert capsys.readouterr().err.endswith("paper seed 0: The loss is NaN\n")
+
+
+def test_a_finished_run_says_that_nothing_is_written_for_tensorboard(tmp_path, monkeypatch, capsys, arguments):
+    pytest.importorskip("tensorboard")
+    monkeypatch.setattr("lwcnn.experiments.run.run_experiment", lambda *_, **__: None)
+    line = ["train", "paper", "--preset=smoke", f"--tensorboard={tmp_path / 'board'}", *arguments]
+    assert main(line) == 0 and capsys.readouterr().out.count("nothing is written for TensorBoard") == 1
+    (folder,) = (tmp_path / "board").glob("*/paper/smoke/seed0")
+    (folder / "events.of.the.training").write_text("")
+    assert main(line) == 0 and capsys.readouterr().out == ""
 
 
 def test_a_model_of_a_longer_preset_is_kept_and_told(monkeypatch, capsys):

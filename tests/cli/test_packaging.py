@@ -134,7 +134,7 @@ def test_an_unpacked_wheel_lists_its_networks_outside_the_repository(wheel, tmp_
 def test_every_subpackage_is_found(project):
     folders = {path.parent for path in (ROOT / "lwcnn").rglob("*.py")}
     assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
-    assert project["scripts"] == {"lwcnn": "lwcnn.cli.main:main"}
+    assert project["scripts"] == {"lwcnn": "lwcnn.__main__:main"}
 
 
 def test_set_up_refuses_another_python(tmp_path):

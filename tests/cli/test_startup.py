@@ -114,6 +114,23 @@ def test_a_reader_that_goes_away_ends_the_command_quietly():
     process.stderr.close()
 
 
+def test_ctrl_c_while_the_command_line_is_imported_ends_it_without_a_traceback():
+    code = """
+import sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "lwcnn.cli.main":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from lwcnn.__main__ import main
+sys.exit(main())
+"""
+    done = run("-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nlwcnn: interrupted\n")
+
+
 def test_an_export_imports_no_kernels():
     code = """
 import sys

@@ -123,6 +123,22 @@ def test_the_split_depends_on_the_images_only(tmp_path):
     assert first.checksum == second.checksum
 
 
+def test_an_image_in_two_classes_is_named(tmp_path, caplog):
+    pets = fill(tmp_path / "pets", count=8)
+    shutil.copy(pets / "cat" / "2.png", pets / "dog" / "10.png")
+    for _ in range(2):  # from the files, then from the cache
+        load_dataset(pets)
+    told = "Images under more than one class: 1 (cat/2.png and dog/10.png). Keep each in one class."
+    assert caplog.messages == [told, told]
+    shutil.copy(pets / "cat" / "3.png", pets / "dog" / "11.png")
+    load_dataset(pets)
+    assert ".png, ...). Keep" in caplog.messages[-1]
+    (pets / "dog" / "12.png").write_bytes(b"not readable")  # so which array is of which file is not known
+    caplog.clear()
+    load_dataset(pets)
+    assert caplog.messages[1:] == ["Images under more than one class: 2. Keep each in one class."]
+
+
 def test_copies_of_an_image_never_stand_on_both_sides(tmp_path):
     fill(tmp_path / "pets", count=6)
     for number in range(6):

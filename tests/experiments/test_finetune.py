@@ -15,7 +15,7 @@ from lwcnn.data.known import ImageSpec
 from lwcnn.data.splits import is_among, join_hashes
 from lwcnn.experiments.finetune import fine_tuning, finetune, load_for
 from lwcnn.models.configs import ResidualSEConfig, Stage
-from lwcnn.models.description import describe_model, read_archive, read_description
+from lwcnn.models.description import describe_model, model_checksum, read_archive, read_description
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import load_model
 from lwcnn.models.residual_se import build_residual_se
@@ -89,13 +89,18 @@ def test_layers_are_unfrozen_step_by_step(start, made_dataset, folders):
     counts = [sum(math.prod(weight.shape) for weight in one.trainable_weights) for one in layers]
     trained = [phase["trainable_params"] for phase in result["history"]]
     assert trained == [sum(one) for one in (counts[-1:], counts[-(len(counts) // 2) :], counts)]
-    assert result["experiment"] == "finetune-start-rate0.005" and result["config"]["start"] == "start.keras"
+    assert result["config"]["start"] == "start.keras"
+    assert result["experiment"] == f"finetune-start-{model_checksum(start)[:8]}-rate0.005"
     assert str(start.parent).encode() not in read_archive(folders.model(result))["lwcnn.json"]
     assert load_model(folders.model(result)).output_shape == (None, 10)
     assert finetune(start, made_dataset, "smoke", folders=folders, learning_rate=0.005) == result
     config = result["config"] | {"start": str(start)}  # earlier versions stored the path
     write_json(folders.result(made_dataset.name, result["experiment"], "smoke", 0), result | {"config": config})
     assert finetune(start, made_dataset, "smoke", folders=folders, learning_rate=0.005)["config"] == config
+    config |= {"checksum": "0" * 64}
+    write_json(folders.result(made_dataset.name, result["experiment"], "smoke", 0), result | {"config": config})
+    with pytest.raises(LwcnnError, match=r"differs in: checksum \(of the network from which fine-tuning starts\)"):
+        finetune(start, made_dataset, "smoke", folders=folders, learning_rate=0.005)
 
 
 def test_a_start_that_has_seen_test_images_is_told_and_its_images_are_remembered(
@@ -109,13 +114,16 @@ def test_a_start_that_has_seen_test_images_is_told_and_its_images_are_remembered
     assert is_among(made_dataset.x_train, seen).all() and is_among(made_dataset.x_test, seen).sum() == 5
 
 
-def test_another_start_of_the_same_name_is_told(start, made_dataset, folders, tmp_path):
-    finetune(start, made_dataset, "smoke", folders=folders)
+def test_another_start_of_the_same_name_has_its_own_results(start, made_dataset, folders, tmp_path):
+    """With one name, the better of both would be released, whichever was asked for."""
     model = load_model(start)
     randomize(model, seed=9)
     model.save(tmp_path / start.name)
-    with pytest.raises(LwcnnError, match=r"differs in: checksum \(of the network from which fine-tuning starts\)"):
-        finetune(tmp_path / start.name, made_dataset, "smoke", folders=folders)
+    one, other = (fine_tuning(path, made_dataset.spec) for path in (start, tmp_path / start.name))
+    assert one.name != other.name and one.name.startswith("finetune-start-")
+    shutil.copy(start, tmp_path / start.name)
+    assert fine_tuning(tmp_path / start.name, made_dataset.spec).name == one.name
+    assert fine_tuning("wren", made_dataset.spec).name == "finetune-wren"
 
 
 def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
@@ -130,8 +138,11 @@ def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
     assert main(["finetune", str(start), *line]) == 0
     model = capsys.readouterr().out.split()[-1]
     data = load_dataset("pets", size=SHAPE)
-    assert model == f"runs/models/{data.name}-no_mirror-finetune-start-epochs24-batch16.keras"
-    assert main(["finetune", str(start), *line]) == 0 and capsys.readouterr().out.split()[-1] == model  # found again
+    assert (
+        model == f"runs/models/{data.name}-no_mirror-finetune-start-{model_checksum(start)[:8]}-epochs24-batch16.keras"
+    )
+    assert main(["finetune", str(start), *line, "--progress=line"]) == 0  # found again
+    assert capsys.readouterr().out.endswith(f"\nmodel  {model}\nnext   lwcnn predict {model} photo.png\n")
     assert main(["finetune", str(start), *line, "--preset=smoke", "--progress=line"]) == 0
     out = capsys.readouterr().out
     assert ": starts from start.keras, with images of 12x12 pixels in color\n" in out and "model  " not in out

@@ -255,7 +255,7 @@ def test_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         path.write_bytes(data)
 
-    monkeypatch.setattr("lwcnn.system.files.write_atomically", interrupted)
+    monkeypatch.setattr("lwcnn.system.files._write_new", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_folder_atomically(folder, {"a.bin": b"5", "inner/b.bin": b"6"})
     monkeypatch.undo()
@@ -270,6 +270,14 @@ def test_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert (folder / "inner" / "mine.txt").read_text() == "kept"
     with pytest.raises(LwcnnError, match="is a file"):
         write_folder_atomically(folder / "a.bin", {"a.bin": b"9"})
+
+
+def test_a_full_disk_is_told_with_the_path_that_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", fail_with(errno.ENOSPC))
+    for write in (write_atomically, lambda path, data: write_folder_atomically(path, {"inner/a.bin": data})):
+        with pytest.raises(LwcnnError, match=rf"The disk is full.*Received: '{tmp_path / 'model'}'$"):
+            write(tmp_path / "model", b"data")
+    assert names_in(tmp_path) == []
 
 
 # Links, devices, pipes, modes, and what a killed process has left
