@@ -6,16 +6,41 @@ import numpy as np
 
 from lwcnn.evaluation.predict import require_classifier_of
 from lwcnn.models.graph import layer_outputs
-from lwcnn.system.errors import wrong
+from lwcnn.system.errors import require_known, wrong
 
 
-def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | np.ndarray, layer: str) -> np.ndarray:
-    """Computes heatmaps, float32 between 0 and 1, (n, height, width), for one class or an integer array of shape (n,).
+def gradcam_heatmap(
+    model: keras.Model, images: np.ndarray, class_index: int | np.ndarray, layer: str | None = None
+) -> np.ndarray:
+    """Computes Grad-CAM heatmaps: how much each image region supports a class.
 
-    Each map is divided by its maximum and resized bilinearly; it is zero if nothing supports the class.
+    Args:
+        model: Keras model that returns logits.
+        images: Array of shape (n, height, width, channels), 0 to 255.
+        class_index: Label of one class for all images, or an integer array of shape (n,).
+        layer: Name of a layer with feature maps. None is the last convolution of the network, or of its first branch.
+
+    Returns:
+        Heatmaps of shape (n, height, width), float32 between 0 and 1. Each is divided by its maximum and resized
+        bilinearly; it is zero if nothing supports the class.
+
+    Raises:
+        LwcnnError: The images do not fit the model, a class or the layer does not exist, or the backend is Torch.
+
+    Examples:
+        >>> import numpy as np
+        >>> import lwcnn
+        >>> wren = lwcnn.create_model("wren", pretrained="cifar10")
+        >>> gradcam_heatmap(wren, np.zeros((2, 32, 32, 3), "uint8"), wren.class_names.index("cat")).shape
+        (2, 32, 32)
+
+    Source: arXiv 1610.02391.
     """
     require_classifier_of(images, model)
-    activation = layer_outputs(model)[model.get_layer(layer).name]
+    outputs = layer_outputs(model)
+    layer = layer or default_layers(model)[0]
+    require_known("layer", layer, outputs)
+    activation = outputs[layer]
     num_classes, classes = model.output_shape[-1], np.broadcast_to(class_index, len(images))
     if not 0 <= classes.min() <= classes.max() < num_classes:
         raise wrong(f"Give classes from 0 to {num_classes - 1}", f"{classes.min()} to {classes.max()}")

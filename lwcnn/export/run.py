@@ -33,11 +33,22 @@ def default_output(path: Path, format_name: str) -> Path:
 def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, max_drop: float | None = None) -> dict:
     """Exports a .keras file, compares the export with it on the test images, and writes it beside a JSON report.
 
-    Images of `data.x_train` calibrate int8; in a folder without a test part, they may be test images too. Nothing is
-    written if the export differs too much: `max_drop` is the maximum loss of accuracy in percentage points. By default
-    it is 0.3 for int8 and 0.05 otherwise; on few test images, a larger loss that chance explains, such as of one image
-    in 100, is accepted too. In float files a gain counts like a loss, and logits may differ by at most 0.1% of their
-    range. Returns the report.
+    Args:
+        path: Path of a .keras file.
+        format_name: "litert", "litert-int8", "onnx", "saved_model" or "c-array".
+        data: Dataset of the model. Training images calibrate int8; in a folder without a test part, they may be test
+            images too.
+        output: Path of the file or folder to write.
+        max_drop: Maximum loss of accuracy in percentage points. None is 0.3 for int8 and 0.05 otherwise; on few test
+            images, a larger loss that chance explains, such as of one image in 100, is accepted too. In float files, a
+            gain counts like a loss, and logits may differ by at most 0.1% of their range.
+
+    Returns:
+        The report: sizes, accuracies and differences.
+
+    Raises:
+        LwcnnError: The export differs too much, in which case nothing is written, the data does not fit the model, or
+            the format or the output path is wrong.
     """
     require_format(format_name)
     kind = FORMATS[format_name]

@@ -11,6 +11,8 @@ import pytest
 from made_data import make_images
 
 import lwcnn
+from lwcnn.evaluation.gradcam import gradcam_heatmap
+from lwcnn.evaluation.metrics import fit_temperature
 
 PUBLIC = lwcnn.__all__
 
@@ -57,8 +59,20 @@ def names(tmp_path_factory):
 @pytest.mark.parametrize("name", PUBLIC)
 def test_examples_run(name, names):
     public = getattr(lwcnn, name)
-    (example,) = doctest.DocTestFinder(recurse=False).find(public, name, globs=dict(names))
-    assert example.examples or inspect.ismodule(public) or name in ("Dataset", "LwcnnError"), "an example is missing"
+    has_example = run_examples(public, names)
+    assert has_example or inspect.ismodule(public) or name in ("Dataset", "LwcnnError"), "an example is missing"
+
+
+@pytest.mark.parametrize("function", [fit_temperature, gradcam_heatmap])
+def test_examples_of_other_functions_in_the_reference_run(function, names):
+    assert run_examples(function, names)
+
+
+def run_examples(documented, names):
+    """Runs the examples of a docstring; returns whether there are any."""
+    known = {documented.__name__: documented, **names}
+    (example,) = doctest.DocTestFinder(recurse=False).find(documented, documented.__name__, globs=known)
     log = []
     doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=log.append)
     assert not log, "".join(log)
+    return bool(example.examples)
