@@ -1,6 +1,5 @@
 """Checkpoint state for bit-exact resume; variables are stored as NumPy arrays."""
 
-import itertools
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -111,7 +110,7 @@ class Checkpoint:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
             if arrays is not None and "header" not in arrays:
                 raise wrong("Give a new file for the checkpoint: this one is not a checkpoint", self.path) from error
-            aside = _unused(f"{self.path}.unreadable")
+            aside = Path(f"{self.path}.unreadable")
             Path(self.path).replace(aside)
             reason = " ".join(str(error).split()).partition(". ")[0][:200]  # the rest is advice for datasets
             told = "The checkpoint %s cannot be read (%s): renamed to %s; the phase starts over"
@@ -141,12 +140,6 @@ def _read_state(arrays: dict[str, np.ndarray]) -> PhaseState:
     if len(state.history) != state.epoch:
         raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
     return state
-
-
-def _unused(path: str) -> Path:
-    """Returns the path, with a number if a file has it already."""
-    names = itertools.chain([path], (f"{path}-{number}" for number in itertools.count(2)))
-    return next(candidate for candidate in map(Path, names) if not candidate.exists())
 
 
 def get_values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:

@@ -716,15 +716,6 @@ def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew
     assert "folder of images" not in note
 
 
-def test_an_earlier_file_that_was_set_aside_is_kept(tmp_path):
-    for content in (b"first", b"second", b"third"):
-        (tmp_path / "state.npz").write_bytes(content)
-        assert Checkpoint(tmp_path / "state.npz").load() is None
-    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    names = [f"state.npz.unreadable{number}" for number in ("", "-2", "-3")]
-    assert found == dict(zip(names, (b"first", b"second", b"third")))
-
-
 def test_a_file_that_is_no_checkpoint_is_left_alone(tmp_path):
     np.savez(tmp_path / "images.npz", x=np.zeros(3))
     before = (tmp_path / "images.npz").read_bytes()
