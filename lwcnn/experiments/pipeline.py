@@ -14,7 +14,7 @@ from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.shipped import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
 from lwcnn.models.build import build_network
-from lwcnn.models.configs import CONV_FILTERS, ResidualSEConfig, ResNetConfig
+from lwcnn.models.configs import ResidualSEConfig, ResNetConfig
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.io import load_model
 from lwcnn.models.merge import merge_submodels
@@ -76,7 +76,7 @@ def train_submodels(experiment: MergedExperiment, sequence: PhaseSequence) -> li
     assert experiment.dual
     names = _branch_names(experiment)
     submodels = [build_submodel(sequence.image_shape, sequence.num_classes, name, experiment.filters) for name in names]
-    sequence.depends_on([names, *_other_filters(experiment)] if _other_filters(experiment) else names)
+    sequence.depends_on([names, experiment.filters])
     sequence.progress.expect(experiment.dual.epochs)
     augmentations = [augmentation for _, augmentation in experiment.branches]
     sequence.train(build_dual_model(submodels), experiment.dual, augmentations)
@@ -98,9 +98,7 @@ def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], 
             model = merge_submodels(train_submodels(experiment, sequence), dropout, reuse_dense_weights=reused)
         else:
             model = build()
-        sequence.depends_on(
-            [_branch_names(experiment), *_other_filters(experiment), dropout, reused, experiment.dual is None]
-        )
+        sequence.depends_on([_branch_names(experiment), experiment.filters, dropout, reused, experiment.dual is None])
         return model
     return build()
 
@@ -118,11 +116,6 @@ def _train_in_turn(experiment: ReproductionExperiment, sequence: PhaseSequence) 
 
 def _branch_names(experiment: MergedExperiment | ReproductionExperiment) -> list[str]:
     return [name for name, _ in experiment.branches]
-
-
-def _other_filters(experiment: MergedExperiment) -> list[list[int]]:
-    """Returns the filters if they are not the paper's, so that checkpoints of earlier versions keep their names."""
-    return [] if experiment.filters == CONV_FILTERS else [list(experiment.filters)]
 
 
 def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:
