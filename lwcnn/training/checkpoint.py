@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,19 +48,13 @@ class PhaseState:
     computing: list[dict] = field(default_factory=list)
     settings: str = ""
 
-    def join_computing(self, step: str, note: Callable[[str], None]) -> None:
-        """Records what affects rounding in this process; reports through `note` if earlier epochs had others."""
+    def record_computing(self, step: str) -> None:
+        """Records what affects rounding in this process. If processes differ in it, the run's result has a warning."""
         now = {"step": step, "threads": environment.num_threads()}
         if accelerator := environment.accelerator():
             now["device"] = accelerator
-        if self.computing and now not in self.computing:
-            note(f"resumed with {_words(now)}; earlier epochs were trained with {_words(self.computing[-1])}")
         if now not in self.computing:
             self.computing.append(now)
-
-
-def _words(computing: dict) -> str:
-    return ", ".join(f"{name} {value}" for name, value in computing.items())
 
 
 _ARRAYS = ("weights", "best_weights", "optimizer", "seeds", "average")

@@ -187,7 +187,7 @@ class _PhaseTrainer:
         self.optimizer.build(self.network.trainable_variables)
         if state.epoch:
             set_values(self.optimizer.variables, state.optimizer)
-        state.join_computing(step_of(self.network), progress.note)
+        state.record_computing(step_of(self.network))
 
     def run_epoch(self) -> None:
         """Trains one epoch, validates, and updates the state and the best weights."""
