@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-from lwcnn.system.files import errors_told
+from lwcnn.system.files import write_errors_told
 
 
 class Journal(JournalFileBackend):
@@ -17,7 +17,7 @@ class Journal(JournalFileBackend):
         super().__init__(str(self._path), _Lock(self._path))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with errors_told(self._path):
+        with write_errors_told(self._path):
             super().append_logs(logs)
 
 

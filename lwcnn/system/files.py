@@ -30,7 +30,7 @@ def write_atomically(path: StrPath, data: bytes) -> None:
     path = _writable_path(path)
     if environment.process_id() > 0:
         return
-    with errors_told(path):
+    with write_errors_told(path):
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(data)
             return
@@ -55,7 +55,7 @@ def write_atomically(path: StrPath, data: bytes) -> None:
 def temporary_folder(path: StrPath) -> Iterator[Path]:
     """Creates a folder beside a file and removes it when the block ends."""
     folder = _temporary_path(_writable_path(path))
-    with errors_told(Path(path)):
+    with write_errors_told(Path(path)):
         try:
             folder.mkdir(parents=True)
             yield folder
@@ -64,7 +64,7 @@ def temporary_folder(path: StrPath) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def errors_told(path: Path) -> Iterator[None]:
+def write_errors_told(path: Path) -> Iterator[None]:
     """Converts an OSError of the block to an LwcnnError that says what to do."""
     try:
         yield
