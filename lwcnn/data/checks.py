@@ -78,8 +78,10 @@ def check_image_array(images: np.ndarray, key: str) -> np.ndarray:
     """Validates uint8 images (n, h, w) or (n, h, w, c), called `key` in a file, and returns them as (n, h, w, c)."""
     found = f"shape {images.shape}"
     if images.dtype != np.uint8:
-        advice, found = _how_to_convert(images)
-        raise wrong(f"Give {key!r} as uint8, 0..255: {advice}", found)
+        is_number = images.dtype.kind in "iuf" and images.size
+        values = f", values from {images.min():g} to {images.max():g}" if is_number else ""
+        example = "(images * 255).round().astype('uint8') for values from 0 to 1"
+        raise wrong(f"Give {key!r} as uint8, 0..255, such as {example}", f"dtype {images.dtype}{values}")
     if images.ndim not in (3, 4):
         raise wrong(f"Give {key!r} the shape (n, height, width) or (n, height, width, channels)", found)
     if images.size == 0:
@@ -152,21 +154,3 @@ def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
         return most
     height, width, _ = image_shape
     return max(1, min(most, PIXELS_PER_BATCH // (height * width)))
-
-
-def _how_to_convert(images: np.ndarray) -> tuple[str, str]:
-    """Returns advice on converting images to uint8, and their type and values."""
-    found = f"dtype {images.dtype}"
-    if images.dtype.kind == "b":
-        return "images.astype('uint8') * 255", found
-    if images.dtype.kind not in "iuf" or images.size == 0:
-        return "store pixels as numbers", found
-    low, high = images.min(), images.max()
-    found += f", values from {low:g} to {high:g}"
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return "replace NaN and infinity first", found
-    if low < 0 or high > 255:
-        return "scale the values to that range and round them", found
-    if images.dtype.kind == "f" and high <= 1:
-        return "(images * 255).round().astype('uint8')", found
-    return f"images{'.round()' if images.dtype.kind == 'f' else ''}.astype('uint8')", found

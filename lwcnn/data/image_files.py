@@ -82,9 +82,8 @@ def read_images(
 
     `copies` of the images must fit into memory.
     """
-    size, times = copies * len(sources) * math.prod(shape), f"{copies} copies of " * (copies > 1)
-    remedy = "a smaller --size or " * (copies > 1)
-    require_memory(size, f"{times}{len(sources):,} images of shape {shape}", remedy)
+    size = copies * len(sources) * math.prod(shape)
+    require_memory(size, f"{copies} x {len(sources):,} images of shape {shape}")
     images = np.empty((len(sources), *shape), np.uint8)
     kept: list[int] = []
     unreadable: dict[int, str] = {}

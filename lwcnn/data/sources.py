@@ -90,14 +90,11 @@ def download_source(name: str) -> Source:
 
 
 def _extract(processor, archive: str, folder: Path) -> None:
-    """Extracts an archive; if that fails or is interrupted, removes the dataset's files."""
+    """Extracts an archive into a folder; if that fails or is interrupted, removes the folder."""
     try:
         processor(archive, "download", None)  # as after a download, it replaces damaged files
     except BaseException:
-        for member in processor.members or ():
-            (folder.parent / member).unlink(missing_ok=True)
-        if not processor.members:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

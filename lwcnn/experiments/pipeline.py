@@ -14,7 +14,7 @@ from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.shipped import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
 from lwcnn.models.build import build_network
-from lwcnn.models.configs import CONV_FILTERS, ResidualSEConfig, ResNetConfig
+from lwcnn.models.configs import ResidualSEConfig, ResNetConfig
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.io import load_model
 from lwcnn.models.merge import merge_submodels
@@ -29,8 +29,6 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
 
     Experiments that share their first phases and a cache train these phases once.
     """
-    if sequence.computing.devices > 1 and isinstance(experiment, types.DistilledExperiment):
-        raise wrong("Distillation trains on one device", f"{sequence.computing.devices} devices")
     sequence.progress.expect(experiment.num_epochs)
     network = getattr(experiment, "network", None)
     normalization = sequence.split.training.channel_statistics() if isinstance(network, ResNetConfig) else None
@@ -38,9 +36,7 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
     snapshots = []
     with sequence.computing.scope():
         model = _begin(experiment, sequence, build)
-        teaching = (
-            _teaching(experiment, sequence, teacher) if isinstance(experiment, types.DistilledExperiment) else None
-        )
+        teaching = _teaching(experiment, sequence, teacher)
         for phase in experiment.phases:
             sequence.train(model, phase, teaching=teaching)
             snapshots.append(model.get_weights())
@@ -76,7 +72,7 @@ def train_submodels(experiment: MergedExperiment, sequence: PhaseSequence) -> li
     assert experiment.dual
     names = _branch_names(experiment)
     submodels = [build_submodel(sequence.image_shape, sequence.num_classes, name, experiment.filters) for name in names]
-    sequence.depends_on([names, *_other_filters(experiment)] if _other_filters(experiment) else names)
+    sequence.depends_on([names, experiment.filters])
     sequence.progress.expect(experiment.dual.epochs)
     augmentations = [augmentation for _, augmentation in experiment.branches]
     sequence.train(build_dual_model(submodels), experiment.dual, augmentations)
@@ -94,14 +90,10 @@ def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], 
         return merge_repo_submodels(_train_in_turn(experiment, sequence))
     elif isinstance(experiment, MergedExperiment):
         dropout, reused = experiment.dropout, experiment.reuse_dense_weights
-        if experiment.dual:
-            model = merge_submodels(train_submodels(experiment, sequence), dropout, reuse_dense_weights=reused)
-        else:
-            model = build()
-        sequence.depends_on(
-            [_branch_names(experiment), *_other_filters(experiment), dropout, reused, experiment.dual is None]
-        )
-        return model
+        submodels = train_submodels(experiment, sequence) if experiment.dual else None
+        sequence.depends_on([_branch_names(experiment), experiment.filters, dropout, reused, submodels is None])
+        if submodels:
+            return merge_submodels(submodels, dropout, reuse_dense_weights=reused)
     return build()
 
 
@@ -120,17 +112,16 @@ def _branch_names(experiment: MergedExperiment | ReproductionExperiment) -> list
     return [name for name, _ in experiment.branches]
 
 
-def _other_filters(experiment: MergedExperiment) -> list[list[int]]:
-    """Returns the filters if they are not the paper's, so that checkpoints of earlier versions keep their names."""
-    return [] if experiment.filters == CONV_FILTERS else [list(experiment.filters)]
-
-
 def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:
     model.set_weights(weights)
     return model
 
 
-def _teaching(experiment: types.DistilledExperiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Teaching:
+def _teaching(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Teaching | None:
+    if not isinstance(experiment, types.DistilledExperiment):
+        return None
+    if sequence.computing.devices > 1:
+        raise wrong("Distillation trains on one device", f"{sequence.computing.devices} devices")
     if teacher is None:
         raise wrong("A distilled experiment needs a teacher", f"teacher=None for {experiment.name!r}")
     weights = b"".join(weight.tobytes() for weight in teacher.get_weights())

@@ -12,16 +12,15 @@ results/bench*.json, train_step.json, ...                     a benchmark
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lwcnn.experiments.folders import load_classes
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
 
 # Files of latencies in results/.
@@ -30,24 +29,15 @@ PRESETS_BY_SIZE = ("full", "medium", "quick")  # of published runs
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
 
-_Kinds = dict[str, Any]
-"""The type, or types, of the value of each key that a result must have."""
-
-_NUMBER = (int, float)
-_IDENTITY: _Kinds = {"dataset": str, "experiment": str, "preset": str, "seed": _NUMBER}
-_PROVENANCE: _Kinds = dict.fromkeys(("data_checksum", "backend", "device", "commit"), object)
-_PROVENANCE |= {"num_threads": _NUMBER, "versions": dict}
-_RUN: _Kinds = {
-    **_IDENTITY,
-    **dict.fromkeys(("params", "macs", "num_train_images", "num_val_images", "train_seconds", "ece"), _NUMBER),
-    **dict.fromkeys(("train_accuracy", "val_accuracy", "test_accuracy"), _NUMBER),
-    **{"per_class_accuracy": dict, "confusion_matrix": object, "history": list, "weights": object, "config": dict},
-    **_PROVENANCE,
-}
-_FOLDS: _Kinds = {**_IDENTITY, "leaky": bool, "accuracies": list, "fold_histories": list, "train_seconds": _NUMBER}
-_FOLDS |= _PROVENANCE
-_EXPORT: _Kinds = dict.fromkeys(("model", "format", "dataset"), str)
-_NETWORK: _Kinds = {"model": str, "params": _NUMBER, "macs": _NUMBER, "float32_bytes": _NUMBER, "memory_mb": dict}
+# Keys that a file must have.
+_IDENTITY = ("dataset", "experiment", "preset", "seed")
+_PROVENANCE = ("data_checksum", "backend", "device", "commit", "num_threads", "versions")
+_ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy", "ece", "per_class_accuracy", "confusion_matrix")
+_COSTS = ("params", "macs", "num_train_images", "num_val_images", "train_seconds")
+_RUN = (*_IDENTITY, *_COSTS, *_ACCURACIES, "history", "weights", "config", *_PROVENANCE)
+_FOLDS = (*_IDENTITY, "leaky", "accuracies", "fold_histories", "train_seconds", *_PROVENANCE)
+_EXPORT = ("model", "format", "dataset")
+_NETWORK = ("model", "params", "macs", "float32_bytes", "memory_mb")
 _TRIAL_KEYS = ("trial", "dataset", "data_checksum", "seed", "epochs", "val_accuracy", "params", "macs", "train_seconds")
 
 
@@ -160,10 +150,11 @@ def _paths(folder: StrPath, pattern: str, name: str) -> list[Path]:
     return [path for path in Path(folder).glob(pattern) if re.fullmatch(name, path.name)]
 
 
-def _frame(paths: Iterable[Path], kinds: _Kinds) -> pd.DataFrame:
+def _frame(paths: Iterable[Path], keys: Sequence[str]) -> pd.DataFrame:
     """Returns a row per file, with `path`; the keys are columns even without files."""
-    rows = [{**_checked(path, kinds), "path": str(path)} for path in sorted(paths)]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*kinds, "path"])
+    records = {path: read_json(path) for path in sorted(paths)}  # a missing key is an error
+    rows = [record | {key: record[key] for key in keys} | {"path": str(path)} for path, record in records.items()]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*keys, "path"])
 
 
 def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -175,20 +166,6 @@ def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         return column.map({value: i for i, value in enumerate([*known, *sorted({*column} - {*known})])})
 
     return frame.sort_values(columns, key=place, kind="stable", ignore_index=True)
-
-
-def _checked(path: Path, kinds: _Kinds) -> dict[str, Any]:
-    content = read_json(path)
-    lacking = [key for key in kinds if key not in content]
-    mistyped = [key for key in kinds if key in content and not _is_kind(content[key], kinds[key])]
-    if lacking or mistyped:
-        problem = f"lacks {', '.join(lacking)}" if lacking else f"has the wrong type for {', '.join(sorted(mistyped))}"
-        raise wrong(f"Move {path} out of the results folder, or create it again", f"a file that {problem}")
-    return content
-
-
-def _is_kind(value: Any, kind: Any) -> bool:
-    return isinstance(value, kind) and not (kind is _NUMBER and isinstance(value, bool))
 
 
 def _array(path: Path) -> np.ndarray:

@@ -7,7 +7,6 @@ add trials. Its first trials are those of `results/search` in its space, and the
 """
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,11 +16,11 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
 
 from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.journal import Journal
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, with_settings
 from lwcnn.experiments.recipes.techniques import BASE
@@ -31,7 +30,6 @@ from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
 from lwcnn.models.build import build_network
 from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import Diverged, LwcnnError, require_known, wrong
-from lwcnn.system.files import errors_told
 from lwcnn.system.locking import is_locked, locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.progress import Progress
@@ -131,7 +129,7 @@ class Search:
 
     def _create(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
         with self._readable():
-            storage = JournalStorage(_Journal(str(self.path.absolute())))  # its lock is a link to the path
+            storage = JournalStorage(Journal(self.path))
             with contextlib.suppress(KeyError):  # if it is new
                 return optuna.load_study(study_name=name, storage=storage, pruner=PRUNER)  # writes nothing
             return optuna.create_study(
@@ -259,34 +257,6 @@ class Search:
             if not is_locked(self._lock(trial.number)):
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 self.study.enqueue_trial(trial.params, user_attrs={"resumes": trial.number})
-
-
-class _Journal(JournalFileBackend):
-    """Optuna's journal; a last line that a full disk or a crash cut off is removed before the next one is appended."""
-
-    def __init__(self, path: str):
-        super().__init__(path)
-        self._path = Path(path)
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with errors_told(self._path):
-            if _is_incomplete(self._path):
-                lock = JournalFileSymlinkLock(str(self._path))  # another process may be writing the line
-                lock.acquire()
-                try:
-                    if _is_incomplete(self._path):
-                        os.truncate(self._path, self._path.read_bytes().rfind(b"\n") + 1)
-                finally:
-                    lock.release()
-            super().append_logs(logs)
-
-
-def _is_incomplete(journal: Path) -> bool:
-    with journal.open("rb") as stream:
-        if not stream.seek(0, os.SEEK_END):
-            return False
-        stream.seek(-1, os.SEEK_END)
-        return stream.read() != b"\n"
 
 
 class _Watched(Progress):

@@ -25,7 +25,7 @@ NUM_RANGE_IMAGES = 200  # for rewritten models: more images add rare extremes, w
 
 def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
     """Converts a model to one of `FORMATS`; returns the content of a file, or of a folder's files by name."""
-    with errors_told(model, format_name):
+    with conversion_errors_told(model, format_name):
         if FORMATS[format_name].quantized:
             assert calibration_images is not None
             return to_litert_int8(model, calibration_images, split=format_name != "c-array")
@@ -33,7 +33,7 @@ def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray
 
 
 @contextlib.contextmanager
-def errors_told(model: keras.Model, format_name: str) -> Iterator[None]:
+def conversion_errors_told(model: keras.Model, format_name: str) -> Iterator[None]:
     """Converts any error of the block to an LwcnnError that names the model's layers."""
     try:
         yield

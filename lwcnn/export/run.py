@@ -10,7 +10,7 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph, to_c_array
-from lwcnn.export.convert import INPUT_QUANTIZATION, convert, draw_calibration_images, errors_told
+from lwcnn.export.convert import INPUT_QUANTIZATION, conversion_errors_told, convert, draw_calibration_images
 from lwcnn.export.formats import FORMATS, PACKAGES, gzip_bytes, require_format
 from lwcnn.models.description import model_checksum, read_description
 from lwcnn.models.io import load_model
@@ -67,7 +67,7 @@ def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, m
     images = draw_calibration_images(data.x_train) if kind.quantized else None
     content = convert(model, format_name, images)
     logits = predict_logits(model, data.x_test)
-    with errors_told(model, format_name):
+    with conversion_errors_told(model, format_name):
         exported = run_batches(kind.open(content), data.x_test)
     compared = compare_logits(logits, exported, data.y_test)
     require_agreement(compared, kind.quantized, max_drop)

@@ -1,4 +1,4 @@
-"""Atomic writing and checked reading of files: a crash or a full disk leaves no partial file behind."""
+"""Atomic writing and checked reading of files: a crash or a full disk leaves no partial file under its name."""
 
 import contextlib
 import errno
@@ -7,9 +7,7 @@ import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,6 @@ from lwcnn.system import environment
 from lwcnn.system.errors import Unavailable, wrong
 
 StrPath = str | os.PathLike[str]
-_TEMPORARY_ENDING = ".lwcnn.tmp"
-_STALE_SECONDS = 24 * 3600
 _PASSING = (errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EACCES, errno.EPERM)
 _SCALAR = r'(?:"(?:[^"\\\n]|\\.)*"|[-+.\w]+)'
 _FLAT = re.compile(rf'([\[{{])\n((?: *(?:"(?:[^"\\\n]|\\.)*": )?{_SCALAR},?\n)+) *([\]}}])')
@@ -34,7 +30,7 @@ def write_atomically(path: StrPath, data: bytes) -> None:
     path = _writable_path(path)
     if environment.process_id() > 0:
         return
-    with errors_told(path):
+    with write_errors_told(path):
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(data)
             return
@@ -42,7 +38,6 @@ def write_atomically(path: StrPath, data: bytes) -> None:
         temporary = _temporary_path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _sweep(path.parent)
             _write_new(temporary, data)
             if path.is_file():
                 shutil.copymode(path, temporary)
@@ -62,9 +57,9 @@ def _write_new(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def temporary_folder(path: StrPath) -> Iterator[Path]:
-    """Creates a folder beside a file and removes it when the block ends; after a kill, a later process removes it."""
+    """Creates a folder beside a file and removes it when the block ends."""
     folder = _temporary_path(_writable_path(path))
-    with errors_told(Path(path)):
+    with write_errors_told(Path(path)):
         try:
             folder.mkdir(parents=True)
             yield folder
@@ -73,7 +68,7 @@ def temporary_folder(path: StrPath) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def errors_told(path: Path) -> Iterator[None]:
+def write_errors_told(path: Path) -> Iterator[None]:
     """Converts an OSError of the block to an LwcnnError that says what to do."""
     try:
         yield
@@ -97,16 +92,7 @@ def _writable_path(path: StrPath) -> Path:
 def _temporary_path(path: Path) -> Path:
     # In the same folder, since a rename is atomic only within one file system. Only the start of the name is used,
     # because a long name with a suffix would exceed the file system's limit.
-    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{_TEMPORARY_ENDING}")
-
-
-@cache
-def _sweep(folder: Path) -> None:
-    """Removes files left in a folder over a day ago by processes that were killed; runs once per process and folder."""
-    for path in folder.glob(f".*{_TEMPORARY_ENDING}"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.lstat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.lwcnn.tmp")
 
 
 def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:

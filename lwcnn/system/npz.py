@@ -76,9 +76,9 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath
     return array
 
 
-def require_memory(size: int, source: str, remedy: str = "") -> None:
+def require_memory(size: int, source: str) -> None:
     """Raises LwcnnError unless arrays of `size` bytes, from a source that the message names, fit into memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > _MEMORY_FRACTION * memory:
-        advice = f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give {remedy}a subset"
+        advice = f"Give smaller or fewer images: this machine has {memory / 2**30:,.1f} GiB of memory"
         raise Unavailable(f"{advice}. Received: {size / 2**30:,.1f} GiB in {source}")

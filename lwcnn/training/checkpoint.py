@@ -1,9 +1,8 @@
 """Checkpoint state for bit-exact resume; variables are stored as NumPy arrays."""
 
-import itertools
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,19 +48,13 @@ class PhaseState:
     computing: list[dict] = field(default_factory=list)
     settings: str = ""
 
-    def join_computing(self, step: str, note: Callable[[str], None]) -> None:
-        """Records what affects rounding in this process; reports through `note` if earlier epochs had others."""
+    def record_computing(self, step: str) -> None:
+        """Records what affects rounding in this process. If processes differ in it, the run's result has a warning."""
         now = {"step": step, "threads": environment.num_threads()}
         if accelerator := environment.accelerator():
             now["device"] = accelerator
-        if self.computing and now not in self.computing:
-            note(f"resumed with {_words(now)}; earlier epochs were trained with {_words(self.computing[-1])}")
         if now not in self.computing:
             self.computing.append(now)
-
-
-def _words(computing: dict) -> str:
-    return ", ".join(f"{name} {value}" for name, value in computing.items())
 
 
 _ARRAYS = ("weights", "best_weights", "optimizer", "seeds", "average")
@@ -111,7 +104,7 @@ class Checkpoint:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
             if arrays is not None and "header" not in arrays:
                 raise wrong("Give a new file for the checkpoint: this one is not a checkpoint", self.path) from error
-            aside = _unused(f"{self.path}.unreadable")
+            aside = Path(f"{self.path}.unreadable")
             Path(self.path).replace(aside)
             reason = " ".join(str(error).split()).partition(". ")[0][:200]  # the rest is advice for datasets
             told = "The checkpoint %s cannot be read (%s): renamed to %s; the phase starts over"
@@ -141,12 +134,6 @@ def _read_state(arrays: dict[str, np.ndarray]) -> PhaseState:
     if len(state.history) != state.epoch:
         raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
     return state
-
-
-def _unused(path: str) -> Path:
-    """Returns the path, with a number if a file has it already."""
-    names = itertools.chain([path], (f"{path}-{number}" for number in itertools.count(2)))
-    return next(candidate for candidate in map(Path, names) if not candidate.exists())
 
 
 def get_values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:

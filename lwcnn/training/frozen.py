@@ -5,10 +5,27 @@ import math
 import keras
 import numpy as np
 
+from lwcnn.data.augment import Augmentation
 from lwcnn.data.checks import images_at_once
+from lwcnn.data.images import Images, Split
 from lwcnn.models.graph import flat_layers, layer_calls, layer_outputs
+from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
+from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.steps import make_predictor
+
+
+def without_frozen_prefix(
+    model: keras.Model, phase: Phase, branches: tuple[Augmentation | None, ...], split: Split
+) -> tuple[keras.Model, Split]:
+    """Replaces frozen first layers by their outputs, where these are the same in every epoch."""
+    if branches != (None,) or phase.mixing or phase.dropout or environment.num_replicas() > 1:
+        return model, split
+    if (parts := split_frozen_prefix(model, trainable_layer_names(model, phase))) is None:
+        return model, split
+    prefix, rest = parts
+    arrays = (part.arrays() for part in split)
+    return rest, Split(*(Images(compute_features(prefix, images), labels) for images, labels in arrays))
 
 
 def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[keras.Model, keras.Model] | None:

@@ -16,13 +16,12 @@ from lwcnn.data.image_files import resize_images
 from lwcnn.data.images import Images, Split
 from lwcnn.engine.compilation import compile_seconds
 from lwcnn.models.graph import ends_in_softmax, flat_layers
-from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, require_sequence, wrong
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import Checkpoint, PhaseState, get_values, random_states, set_values
 from lwcnn.training.distillation import TaughtBatches, Teaching
-from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen_prefix
+from lwcnn.training.frozen import FeatureBatches, without_frozen_prefix
 from lwcnn.training.losses import LabelAccuracy, build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
@@ -172,7 +171,7 @@ class _PhaseTrainer:
         self._initial_weights = get_values(model.weights)
         self.network = model
         if not teaching:  # a teacher needs the images, not features
-            self.network, split = _without_frozen_prefix(model, phase, branches, split)
+            self.network, split = without_frozen_prefix(model, phase, branches, split)
         self.validation = Images(*split.validation.arrays())
         self.average = None
         if (momentum := phase.optimizer.ema) is not None:
@@ -190,7 +189,7 @@ class _PhaseTrainer:
         self.optimizer.build(self.network.trainable_variables)
         if state.epoch:
             set_values(self.optimizer.variables, state.optimizer)
-        state.join_computing(step_of(self.network), progress.note)
+        state.record_computing(step_of(self.network))
 
     def run_epoch(self) -> None:
         """Trains one epoch, validates, and updates the state and the best weights."""
@@ -265,19 +264,6 @@ def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -
     set_values(model.weights, state.weights)
     set_values(random_states(model), state.seeds)  # even if the phase is finished: the next phase continues from them
     return state
-
-
-def _without_frozen_prefix(
-    model: keras.Model, phase: Phase, branches: tuple[Augmentation | None, ...], split: Split
-) -> tuple[keras.Model, Split]:
-    """Replaces frozen first layers by their outputs, where these are the same in every epoch."""
-    if branches != (None,) or phase.mixing or phase.dropout or environment.num_replicas() > 1:
-        return model, split
-    if (parts := split_frozen_prefix(model, trainable_layer_names(model, phase))) is None:
-        return model, split
-    prefix, rest = parts
-    arrays = (part.arrays() for part in split)
-    return rest, Split(*(Images(compute_features(prefix, images), labels) for images, labels in arrays))
 
 
 def _make_batches(

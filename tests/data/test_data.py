@@ -355,17 +355,11 @@ def test_digits_are_enlarged_as_by_opencv():
 @pytest.mark.parametrize(
     "change, said",
     [
-        (
-            {"x_train": lambda x: x / 255},
-            r"as uint8, 0..255: \(images \* 255\).round\(\).astype.*float64, values from 0 to 1",
-        ),
-        ({"x_train": lambda x: x.astype(np.float32)}, r"0..255: images.round\(\).astype.*values from 0 to 255"),
-        ({"x_train": lambda x: x.astype(np.int64)}, r"0..255: images.astype\('uint8'\). Received: dtype int64"),
-        ({"x_train": lambda x: x.astype(np.int16) * 16}, "scale the values to that range.*from 0 to 4080"),
-        ({"x_train": lambda x: x / 127.5 - 1}, "scale the values to that range and round"),
-        ({"x_train": lambda x: np.where(x == 9, np.nan, x)}, "replace NaN and infinity first"),
-        ({"x_train": lambda x: x > 9}, r"astype\('uint8'\) \* 255. Received: dtype bool"),
-        ({"x_train": lambda x: x.astype(str)}, "store pixels as numbers"),
+        ({"x_train": lambda x: x / 255}, r"as uint8, 0..255, such as \(images \* 255\).*float64, values from 0 to 1"),
+        ({"x_train": lambda x: x.astype(np.int16) * 16}, "as uint8, 0..255.*dtype int16, values from 0 to 4080"),
+        ({"x_train": lambda x: np.where(x == 9, np.nan, x)}, "as uint8, 0..255.*values from nan to nan"),
+        ({"x_train": lambda x: x > 9}, r"as uint8, 0..255.*Received: dtype bool"),
+        ({"x_train": lambda x: x.astype(str)}, "as uint8, 0..255.*Received: dtype <U"),
         ({"y_train": lambda y: y.astype(str)}, "as class numbers: class_names, labels = numpy.unique"),
         ({"y_train": lambda y: y.astype(str).astype(object)}, "'y_train.npy' holds.*never unpickled.*number or string"),
         ({"y_train": lambda y: y + 1, "y_test": lambda y: y + 1}, "Give y_train - 1 and y_test - 1"),

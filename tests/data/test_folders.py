@@ -361,7 +361,7 @@ def test_mistakes_are_told_in_words(tmp_path):
 
 
 def test_a_size_for_which_there_is_no_memory_is_refused_before_any_is_taken(made_npz):
-    with pytest.raises(LwcnnError, match=r"do not fit into this machine's memory.*Received: .* 300 images of shape"):
+    with pytest.raises(LwcnnError, match=r"fewer images: this machine has .*Received: .* 300 images of shape"):
         load_dataset(made_npz, size=99_999)
 
 
@@ -380,7 +380,7 @@ def test_a_folder_needs_memory_for_three_copies_of_its_pixels(memory, fits, tmp_
     if fits:
         assert read_images(found, (100, 100, 3), NUM_COPIES)[0].shape == (10, 100, 100, 3)
     else:
-        with pytest.raises(LwcnnError, match="give a smaller --size or a subset.*3 copies of 10 images of shape"):
+        with pytest.raises(LwcnnError, match="Give smaller or fewer images.*3 x 10 images of shape"):
             read_images(found, (100, 100, 3), NUM_COPIES)
 
 

@@ -31,7 +31,7 @@ def test_an_empty_folder_has_the_columns(tmp_path):
 @pytest.mark.parametrize(
     "content, said",
     [
-        ("{}", "lacks dataset"),
+        ("{}", "lacks 'dataset'"),
         ("[1]", "Not a complete JSON"),
         ("null", "Not a complete JSON"),
         ('{"a"', "Not a complete JSON"),
@@ -45,21 +45,12 @@ def test_a_file_that_is_no_run_is_named(tmp_path, content, said):
     assert str(path) in str(raised.value)
 
 
-@pytest.mark.parametrize("key, value", [("history", None), ("versions", []), ("config", "x"), ("experiment", None)])
-def test_values_of_another_type_are_named(tmp_path, key, value):
+def test_a_lacking_key_is_named(tmp_path):
     path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0)
-    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
-    with pytest.raises(LwcnnError, match=rf"{path} .*the wrong type for {key}"):
-        load_results(tmp_path)
-
-
-def test_lacking_keys_and_wrong_numbers_are_named(tmp_path):
-    path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0, test_accuracy="high")
-    with pytest.raises(LwcnnError, match=rf"{path} .*the wrong type for test_accuracy"):
-        load_results(tmp_path)
     run = json.loads(path.read_text())
-    path.write_text(json.dumps({key: run[key] for key in run if key not in ("ece", "device")}))
-    with pytest.raises(LwcnnError, match="lacks ece, device"):
+    del run["ece"]
+    path.write_text(json.dumps(run))
+    with pytest.raises(LwcnnError, match=rf"lacks 'ece'.*{path}"):
         load_results(tmp_path)
 
 

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import time
 import zipfile
 from pathlib import Path
 
@@ -328,16 +327,6 @@ def test_the_longest_file_name_can_be_written(tmp_path):
     assert names_in(tmp_path) == ["ü" * 127]
 
 
-def test_what_killed_processes_left_is_swept_after_a_day(tmp_path):
-    for name in (".a.01234567.lwcnn.tmp", ".new.01234567.lwcnn.tmp", ".mine.tmp", "mine.lwcnn.tmp"):
-        (tmp_path / name).write_bytes(b"half")
-    (tmp_path / ".folder.01234567.lwcnn.tmp" / "inner").mkdir(parents=True)
-    for path in tmp_path.iterdir():
-        os.utime(path, None if ".new." in path.name else (0, 0))
-    write_atomically(tmp_path / "file", b"")
-    assert names_in(tmp_path) == [".mine.tmp", ".new.01234567.lwcnn.tmp", "file", "mine.lwcnn.tmp"]
-
-
 def test_json_of_a_text_that_is_no_unicode_is_whole_json(tmp_path):
     write_json(tmp_path / "a.json", {"name": "caf\udce9"})
     assert read_json(tmp_path / "a.json") == {"name": "caf\udce9"}
@@ -367,12 +356,3 @@ def test_a_folder_that_cannot_be_renamed_leaves_the_old_one_in_place(tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         write_folder_atomically(folder, {"a.bin": b"2"})
     assert (folder / "a.bin").read_bytes() == b"1" and [path.name for path in tmp_path.iterdir()] == ["model"]
-
-
-def test_the_temporary_files_of_the_last_day_stay(tmp_path):
-    now = time.time()
-    for name, hours in ((".young.01234567.lwcnn.tmp", 23), (".old.01234567.lwcnn.tmp", 25)):
-        (tmp_path / name).write_bytes(b"half")
-        os.utime(tmp_path / name, (now - 3600 * hours,) * 2)
-    write_atomically(tmp_path / "file", b"")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".young.01234567.lwcnn.tmp", "file"]

@@ -9,7 +9,7 @@ from made_data import make_dual, make_split, randomize
 
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training import loop
+from lwcnn.training import frozen
 from lwcnn.training.keras_optimizers import OPTIMIZERS
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import NAMES, OptimizerConfig
@@ -294,8 +294,8 @@ def test_head_phase_reads_features_computed_once_and_equals_training_under_a_fro
     losses = [float(whole.train_on_batch(*training.arrays())) for _ in range(epochs)]
 
     calls = []
-    compute = loop.compute_features
-    monkeypatch.setattr(loop, "compute_features", lambda *a: calls.append(1) or compute(*a))
+    compute = frozen.compute_features
+    monkeypatch.setattr(frozen, "compute_features", lambda *a: calls.append(1) or compute(*a))
     ours = build()
     phase = Phase("head", SGD, epochs, ("head_*",), batch_size=48)
     state = train_phase(ours, phase, parts, seed=0)
