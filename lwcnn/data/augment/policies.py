@@ -10,7 +10,8 @@ from lwcnn.data.augment import color
 from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import shear, warp
 from lwcnn.data.augment.operations import change_some
-from lwcnn.system.settings import Settings, choice, sequence, whole
+from lwcnn.system.errors import require_known
+from lwcnn.system.settings import Rule, Settings, whole
 
 MAX_MAGNITUDE = 30
 MAX_SHEAR = 0.3
@@ -63,7 +64,14 @@ class RandAugment(Settings):
 
     num_operations: Annotated[int, whole(1)] = 2
     magnitude: Annotated[int, whole(0, MAX_MAGNITUDE)] = 9
-    operations: Annotated[tuple[str, ...], sequence(choice(OPERATIONS))] = tuple(OPERATIONS)
+    operations: Annotated[
+        tuple[str, ...], Rule(lambda value: isinstance(value, tuple) and len(value) > 0, "a tuple of names")
+    ] = tuple(OPERATIONS)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in self.operations:
+            require_known("operation of RandAugment", name, OPERATIONS)
 
     def apply(self, images: np.ndarray, draws: Draws, fill: str) -> None:
         for step in range(self.num_operations):
