@@ -61,7 +61,9 @@ def build_model(
         return replace_head(load_model(model_file(experiment.start)), num_classes, image_shape)
     if isinstance(experiment, ReproductionExperiment):
         return build_repo_merged(image_shape, num_classes, _branch_names(experiment))
-    assert isinstance(experiment, MergedExperiment), type(experiment)
+    if not isinstance(experiment, MergedExperiment):
+        advice = "Give an experiment with a network: a changed copy of one from get_experiment"
+        raise wrong(advice, f"{type(experiment).__name__} {experiment.name!r}")
     return build_merged_model(
         image_shape, num_classes, _branch_names(experiment), experiment.dropout, experiment.filters
     )

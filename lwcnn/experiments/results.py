@@ -49,7 +49,7 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
     """Loads every finished run.
 
     Args:
-        folder: The results folder.
+        folder: Folder of results: "runs/results" for your own runs, or, in a clone, "results" for the published ones.
 
     Returns:
         A DataFrame with one row per run, and the keys of its JSON file and `path` as columns, sorted by dataset,

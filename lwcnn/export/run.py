@@ -9,6 +9,7 @@ from lwcnn.data.checks import images_at_once
 from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits, require_fit
+from lwcnn.experiments.shipped import model_file
 from lwcnn.export.arena import plan_arena, read_graph, to_c_array
 from lwcnn.export.convert import INPUT_QUANTIZATION, conversion_errors_told, convert, draw_calibration_images
 from lwcnn.export.formats import FORMATS, PACKAGES, gzip_bytes, require_format
@@ -34,7 +35,7 @@ def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, m
     """Exports a .keras file, compares the export with it on the test images, and writes it beside a JSON report.
 
     Args:
-        path: Path of a .keras file.
+        path: Path of a .keras file, or name of a trained network.
         format_name: "litert", "litert-int8", "onnx", "saved_model" or "c-array".
         data: Dataset of the model. Training images calibrate int8; in a folder without a test part, they may be test
             images too.
@@ -51,7 +52,7 @@ def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, m
             the format or the output path is wrong.
     """
     require_format(format_name)
-    kind = FORMATS[format_name]
+    path, kind = model_file(path), FORMATS[format_name]
     if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it
         raise wrong(f"Give an output path ending in {kind.extension}", output)
     if kind.extension and output.is_dir():

@@ -19,7 +19,7 @@ _Settings = TypeVar("_Settings")
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One way to train a network.
+    """One way to train a network. `get_experiment` returns one; `dataclasses.replace` makes a changed copy.
 
     Attributes:
         name: Name of the experiment.
