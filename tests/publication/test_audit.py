@@ -98,7 +98,7 @@ def test_folds_and_latency(tmp_path):
 
 def test_the_table_has_a_row_per_claim_and_says_what_is_missing(tmp_path):
     table = audit_all(Evidence(tmp_path))
-    assert len(table.rows) == len(CLAIMS) == len({(one["system"], one["what"]) for one in CLAIMS})
+    assert len(table.rows) == len(CLAIMS)
     assert any("lwcnn train se_resnet" in str(one) for one in table.measured)
     assert AUDITS["audit_resnets"](Evidence(tmp_path)).latex().count(r"\notrun{}") == 4
 
