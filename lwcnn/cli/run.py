@@ -66,9 +66,11 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
         best = max(shipped, key=lambda name: shipped[name].test_accuracy)
         lines.append(f"`{best}`, the most accurate network shipped, reaches {shipped[best].test_accuracy:.2%}.")
     option = "" if dataset == "cifar10" else f" --dataset {dataset}"
-    full_budget = {f"lwcnn train paper{option} --preset full": "the method with all its epochs"}
-    commands = {
-        **(full_budget if preset != "full" else {f"lwcnn evaluate {model}": "all metrics of this model"}),
+    if preset == "full":
+        commands = {f"lwcnn evaluate {model}": "all metrics of this model"}
+    else:
+        commands = {f"lwcnn train paper{option} --preset full": "the method with all its epochs"}
+    commands |= {
         f"lwcnn train wren{option} --preset full": "a more accurate network, trained here",
         "lwcnn predict wren-30k photo.png": "a trained network, on your own photo",
     }
