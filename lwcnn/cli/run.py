@@ -37,21 +37,22 @@ def run(options: argparse.Namespace) -> None:
 
 def _run_table(data: Dataset, result: dict) -> str:
     """The result of the whole method, stage by stage, beside the paper's figure."""
+    from pandas import DataFrame, Series
+
     from lwcnn.evaluation.diagnostics import final_accuracy
     from lwcnn.publication.claims import PAPER_ACCURACY
 
-    paper = PAPER_ACCURACY.get(data.name)
-    rows = [("", "here", "paper"), ("parameters", f"{result['params']:,}", _PAPER_PARAMS.get(data.name, ""))]
-    for phase in result["history"]:
-        rows.append((f"validation accuracy after {phase['name']}", f"{final_accuracy(phase):.2%}", ""))
-    published = f"{paper:.0%}" if paper else "no figure"
-    rows.append(("test accuracy", f"{result['test_accuracy']:.2%}", published))
-    rows.append(("expected calibration error", f"{result['ece']:.2%}", ""))
-    rows.append(("training time", f"{result['train_seconds']:.0f} s", ""))
-    width = max(len(row[0]) for row in rows)
-    lines = [f"{name:<{width}}  {here:>10}  {published:>14}" for name, here, published in rows]
-    title = f"{data.name}, `paper`, preset {result['preset']}, seed {result['seed']}, {result['device']}"
-    return "\n".join(["", title, *lines])
+    here = {
+        "parameters": f"{result['params']:,}",
+        **{f"validation accuracy after {phase['name']}": f"{final_accuracy(phase):.2%}" for phase in result["history"]},
+        "test accuracy": f"{result['test_accuracy']:.2%}",
+        "expected calibration error": f"{result['ece']:.2%}",
+        "training time": f"{result['train_seconds']:.0f} s",
+    }
+    accuracy = f"{PAPER_ACCURACY[data.name]:.0%}" if data.name in PAPER_ACCURACY else "no figure"
+    paper = Series({"parameters": _PAPER_PARAMS.get(data.name, ""), "test accuracy": accuracy})
+    table = DataFrame({"here": here}).assign(paper=paper).fillna("").to_string()
+    return f"\n{data.name}, `paper`, preset {result['preset']}, seed {result['seed']}, {result['device']}\n{table}"
 
 
 def _next_steps(dataset: str, preset: str, model: Path) -> str:
@@ -65,9 +66,11 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
         best = max(shipped, key=lambda name: shipped[name].test_accuracy)
         lines.append(f"`{best}`, the most accurate network shipped, reaches {shipped[best].test_accuracy:.2%}.")
     option = "" if dataset == "cifar10" else f" --dataset {dataset}"
-    full_budget = {f"lwcnn train paper{option} --preset full": "the method with all its epochs"}
-    commands = {
-        **(full_budget if preset != "full" else {f"lwcnn evaluate {model}": "all metrics of this model"}),
+    if preset == "full":
+        commands = {f"lwcnn evaluate {model}": "all metrics of this model"}
+    else:
+        commands = {f"lwcnn train paper{option} --preset full": "the method with all its epochs"}
+    commands |= {
         f"lwcnn train wren{option} --preset full": "a more accurate network, trained here",
         "lwcnn predict wren-30k photo.png": "a trained network, on your own photo",
     }

@@ -1,6 +1,7 @@
 """Plain names of experiments, datasets and budgets; code names appear in commands, captions and result files."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +51,11 @@ def command_name(experiment: str) -> str:
 
 def budget(preset: str) -> str:
     return _PRESETS.get(preset, preset)
+
+
+def list_seeds(seeds: Collection[int]) -> str:
+    """Returns seeds in words, such as "seed 0" or "seeds 0, 1"."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def is_part(experiment: str) -> bool:

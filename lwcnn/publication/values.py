@@ -5,9 +5,10 @@ run, or <dataset>/<experiment>/<preset>.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import keras
 import pandas as pd
@@ -192,7 +193,7 @@ def _latency(evidence: Evidence, network: Network, runtime: str) -> Measurement:
     return Measurement(found["p50_ms"], "ms", 3 if found["p50_ms"] < 10 else 0, origin=origin)
 
 
-def _benchmark(name: str, template: str, *keys: str) -> Callable[..., str]:
+def _benchmark(name: str, keys: Sequence[str], template: str) -> Callable[..., str]:
     """Returns a function that fills the template with the row of a benchmark that has these values of the keys."""
 
     def find(evidence: Evidence, *values: str) -> str:
@@ -204,8 +205,10 @@ def _benchmark(name: str, template: str, *keys: str) -> Callable[..., str]:
     return find
 
 
-_PRUNED = {"after": "{test_accuracy:.2%}", "int8": "{int8_accuracy:.2%}", "parameters": "{params:,}"}
-_MLPERF = {"accuracy": "{accuracy:.2%}", "ECE": "{ece:.1%}", "bytes": "{size_bytes:,}", "ms": "{p50_ms:.3f}"}
+_retrained = partial(_benchmark, "prune", ("method", "experiment", "epochs"))
+_mlperf = partial(_benchmark, "mlperf_tiny", ("network", "precision"))
+_RETRAINED = r"without (channels|weights) (\w+) (\d+)"
+_MLPERF = r"MLPerf Tiny (ResNet-8|Wren|Wren-fast) (float32|int8)"
 _GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"
 VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP}:([\w ]+)": _quantity,
@@ -228,16 +231,13 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"highest load (before|after)": lambda evidence, when: (
         f"{max(evidence.benchmark(name)['machine'][f'load_average_{when}'] for name in BENCHMARKS):.1f}"
     ),
-    r"pruned (\w+) ([\d.]+)": _benchmark("shrink", "{int8_accuracy:.2%}", "experiment", "sparsity"),
-    **{
-        rf"without (channels|weights) (\w+) (\d+):{what}": _benchmark("prune", shown, "method", "experiment", "epochs")
-        for what, shown in _PRUNED.items()
-    },
-    r"step (\w+) (\w+) (\d)": _benchmark("train_step", "{median:.1f}", "workload", "contender", "threads"),
-    **{
-        rf"MLPerf Tiny (ResNet-8|Wren|Wren-fast) (float32|int8):{what}": _benchmark(
-            "mlperf_tiny", shown, "network", "precision"
-        )
-        for what, shown in _MLPERF.items()
-    },
+    r"pruned (\w+) ([\d.]+)": _benchmark("shrink", ("experiment", "sparsity"), "{int8_accuracy:.2%}"),
+    rf"{_RETRAINED}:after": _retrained("{test_accuracy:.2%}"),
+    rf"{_RETRAINED}:int8": _retrained("{int8_accuracy:.2%}"),
+    rf"{_RETRAINED}:parameters": _retrained("{params:,}"),
+    r"step (\w+) (\w+) (\d)": _benchmark("train_step", ("workload", "contender", "threads"), "{median:.1f}"),
+    rf"{_MLPERF}:accuracy": _mlperf("{accuracy:.2%}"),
+    rf"{_MLPERF}:ECE": _mlperf("{ece:.1%}"),
+    rf"{_MLPERF}:bytes": _mlperf("{size_bytes:,}"),
+    rf"{_MLPERF}:ms": _mlperf("{p50_ms:.3f}"),
 }

@@ -192,14 +192,6 @@ def test_what_comes_after_a_run_has_its_figures_from_the_files():
     assert text.count("  lwcnn ") == 3 and "lwcnn evaluate runs/models/x.keras" in text and "reaches" not in text
 
 
-def test_list_groups_the_names_with_their_accuracy(capsys):
-    assert main(["list"]) == 0
-    out = capsys.readouterr().out
-    (wren,) = re.findall(r"^  wren +cifar10 .*$", out, re.M)
-    assert f"{100 * read_description(model_file('wren')).test_accuracy:.2f}" in wren and "55,872" in wren
-    assert out.index("residual networks") < out.index("residual_se ") < out.index("  repo_baseline ")
-
-
 def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     load = datasets.load_dataset
@@ -425,12 +417,14 @@ def test_a_size_is_height_and_width(text, sides):
     assert image_size(text) == sides
 
 
-def test_the_list_has_test_accuracies_and_the_epochs_of_each_phase_in_order(capsys):
+def test_the_list_has_groups_test_accuracies_and_the_epochs_of_each_phase_in_order(capsys):
     assert main(["list"]) == 0
-    out = capsys.readouterr().out
+    out, told = capsys.readouterr().out, read_description(model_file("wren"))
+    (wren,) = re.findall(r"^  wren +cifar10 .*$", out, re.M)
     (measured,) = re.findall(r"^  residual_se_muon +(\S+) (\w+) ", out, re.M)
-    told = read_description(model_file("wren"))
+    assert f"{100 * told.test_accuracy:.2f}" in wren and "55,872" in wren
     assert measured == (f"{100 * told.test_accuracy:.2f}", told.preset) and told.test_accuracy != told.val_accuracy
+    assert out.index("residual networks") < out.index("residual_se ") < out.index("  repo_baseline ")
     assert re.search(r"^  quick +at most 8 \+ 4 \+ 5; 15$", out, re.M)  # submodels, head, all; Wren
     assert re.search(r"^  full +at most 20 \+ 20 \+ 50; 60$", out, re.M)
 

@@ -71,6 +71,7 @@ def test_differences_are_paired_and_have_an_interval(tmp_path):
         write_run(tmp_path, "cifar10/single/quick", seed, 30, ece=0.3)
     evidence = Evidence(tmp_path)
     found = resolve("cifar10/single gain over cifar10/paper", evidence)
+    assert found == resolve("cifar10/single/quick gain over cifar10/paper/quick", evidence)
     low, high = found.interval
     assert found.value == pytest.approx(-20) and low < -20 < high < 0
     assert str(found).startswith("-20.00 points [-2") and str(found).endswith("] (quick)")
@@ -98,7 +99,7 @@ def test_folds_and_latency(tmp_path):
 
 def test_the_table_has_a_row_per_claim_and_says_what_is_missing(tmp_path):
     table = audit_all(Evidence(tmp_path))
-    assert len(table.rows) == len(CLAIMS) == len({(one["system"], one["what"]) for one in CLAIMS})
+    assert len(table.rows) == len(CLAIMS)
     assert any("lwcnn train se_resnet" in str(one) for one in table.measured)
     assert AUDITS["audit_resnets"](Evidence(tmp_path)).latex().count(r"\notrun{}") == 4
 

@@ -54,44 +54,36 @@ def test_no_description_is_out_of_date(tmp_path):
     assert [path.name for path, old in before.items() if path.read_bytes() != old] == [], AGAIN
 
 
+def own_card(folder, group, model="cifar10-paper", config=None, **changes):
+    """The card of a copy of a model, if a run of this group, by default with Wren's settings, had trained it."""
+    config = config or plain_settings(lwcnn.get_experiment("wren"))
+    run = write_run(folder / "results", group, 0, 5, config=config, step="engine", **changes)
+    own = Path(shutil.copy(ROOT / f"models/{model}.keras", folder))
+    return model_card(own, Description.of_run(read_json(run), CLASSES), Evidence(folder / "results"))
+
+
 def test_the_card_names_the_network_that_a_fine_tuning_began_with_and_no_temperature_without_errors(tmp_path):
     config = plain_settings(fine_tuning("wren", ImageSpec((32, 32, 3), mirror=True)))
-    group = "pets-1f3a90c2/finetune-wren/quick"
-    path = write_run(
-        tmp_path / "results", group, 0, 5, config=config, step="engine", temperature=1.0, ece_scaled=0.1,
-        test_loss=0.1, test_loss_scaled=0.1,
-    )  # fmt: skip
-    shutil.copy(ROOT / "models/cifar10-wren_30k.keras", tmp_path / "own.keras")
-    card = model_card(
-        tmp_path / "own.keras", Description.of_run(read_json(path), CLASSES), Evidence(tmp_path / "results")
-    )
+    scaled = {"temperature": 1.0, "ece_scaled": 0.1, "test_loss": 0.1, "test_loss_scaled": 0.1}
+    card = own_card(tmp_path, "pets-1f3a90c2/finetune-wren/quick", config=config, **scaled)
     assert "Started with the weights of `wren`, then trained on 900 images of pets-1f3a90c2." in card
     assert "no temperature was fitted" in card
 
 
 def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a_command_does_not_know(tmp_path):
-    run = lwcnn.get_experiment("wren").name
-    config = plain_settings(lwcnn.get_experiment("wren"))
-    path = write_run(
-        tmp_path / "results", f"pets-1f3a90c2/{run}/quick", 0, 5, num_train_images=600, config=config, step="engine",
-        test_macro_accuracy=0.729, warnings=["never predicted: crack"],
-    )  # fmt: skip
-    told = Description.of_run(read_json(path), CLASSES)
-    shutil.copy(ROOT / "models/cifar10-paper.keras", tmp_path / "own.keras")
-    card = model_card(tmp_path / "own.keras", told, Evidence(tmp_path / "results"))
+    changes = {"num_train_images": 600, "test_macro_accuracy": 0.729, "warnings": ["never predicted: crack"]}
+    card = own_card(tmp_path, "pets-1f3a90c2/residual_se_muon/quick", **changes)
     assert "| all | muon | 0.0111 | 0.05 | 15 | 12 |" in card  # 600 images in 50 steps, not the recipe's 128
-    assert "`lwcnn export own.keras --dataset path/to/images --format onnx`" in card
+    assert "`lwcnn export cifar10-paper.keras --dataset path/to/images --format onnx`" in card
     assert "Trained on images of your own" in card and "Intended for teaching" not in card
     assert "| mean of the classes' accuracies | 72.90% |" in card and "- Warning: never predicted: crack.\n" in card
 
 
 def test_the_card_of_ones_own_training_of_a_shipped_network_names_ones_own_file(tmp_path):
-    config = plain_settings(lwcnn.get_experiment("wren"))
-    run = write_run(tmp_path / "results", "cifar10/residual_se_muon/quick", 0, 5, config=config, step="engine")
-    own = Path(shutil.copy(ROOT / "models/cifar10-residual_se_muon.keras", tmp_path))
-    card = model_card(own, Description.of_run(read_json(run), CLASSES), Evidence(tmp_path / "results"))
-    assert f'model = lwcnn.load_model("{own.name}")' in card
-    assert f"`lwcnn export {own.name} --dataset cifar10 --format onnx`" in card
+    name = "cifar10-residual_se_muon"
+    card = own_card(tmp_path, "cifar10/residual_se_muon/quick", name)
+    assert f'model = lwcnn.load_model("{name}.keras")' in card
+    assert f"`lwcnn export {name}.keras --dataset cifar10 --format onnx`" in card
 
 
 @pytest.mark.parametrize(("images", "shown"), [("c" * 64, True), ("other", False)])

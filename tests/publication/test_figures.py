@@ -56,6 +56,11 @@ def outputs():
     return 3 * (generator.normal(size=(600, 3)) + 1.5 * np.eye(3)[labels]), labels
 
 
+def written(texts):
+    """What Matplotlib's texts say."""
+    return [text.get_text() for text in texts]
+
+
 def test_training_curves_hold_the_history(ax):
     branches = ("original", "augmented")
     dual = [
@@ -72,7 +77,7 @@ def test_training_curves_hold_the_history(ax):
     assert drawn == {
         ((1, 10), (2, 20), (3, 30)), ((1, 20), (2, 40), (3, 60)), ((4, 70), (5, 80)), ((4, 60), (5, 65)),
     }  # fmt: skip
-    assert [text.get_text() for text in ax.texts] == ["stage 1\nboth branches", "stage 2\nall layers"]
+    assert written(ax.texts) == ["stage 1\nboth branches", "stage 2\nall layers"]
     with pytest.raises(LwcnnError, match="Received: 'speed'"):
         figures.plot_training_curves(phases, "speed", ax=ax)
 
@@ -89,29 +94,28 @@ def test_a_phase_of_one_epoch_is_seen_and_stages_are_named_in_the_papers_method_
     figures.plot_training_curves(
         [{"name": "last_half", "history": history}, {"name": "all", "history": history}], ax=ax
     )
-    assert [text.get_text() for text in ax.texts] == ["last half", "all layers"]
+    assert written(ax.texts) == ["last half", "all layers"]
     assert {line.get_marker() for line in ax.lines if len(line.get_xdata())} == {"X", "o"}
-    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    shown = written(ax.get_legend().get_texts())
     assert shown == ["training images, during the epoch", "validation images, after it"]
 
 
-def test_the_learning_rate_is_that_of_the_middle_of_each_epoch(made):
-    *_, rate, _ = FIGURES["training_curves"](Inputs("digits", Folders(made / "results"))).axes
+def test_the_learning_rate_is_that_of_the_middle_of_each_epoch(inputs):
+    *_, rate, _ = FIGURES["training_curves"](inputs).axes
     decaying = 0.4 * (1 + np.cos(np.pi / 4)) / 2  # the phase planned four epochs and ended after three
     np.testing.assert_allclose(rate.lines[0].get_ydata(), [0.1, 0.1, 0.1, 0.1, 0.3, decaying], rtol=1e-6)
     assert rate.get_yscale() == "log" and list(rate.lines[0].get_xdata()) == [1, 2, 3, 4, 5, 6]
 
 
-def test_budgets_share_an_axis_on_which_halving_the_error_is_always_as_far(made):
-    full, quick = FIGURES["accuracies"](Inputs("digits", Folders(made / "results"))).axes
+def test_budgets_share_an_axis_on_which_halving_the_error_is_always_as_far(inputs):
+    full, quick = FIGURES["accuracies"](inputs).axes
     assert full.get_xlim() == quick.get_xlim()
     places = full.transData.transform([(accuracy, 0) for accuracy in (80, 90, 95, 97.5)])[:, 0]
     np.testing.assert_allclose(np.diff(places), places[1] - places[0])
 
 
 @pytest.mark.parametrize("accuracies", [(0.3, 1.0), (1.0, 1.0), (0.3, 0.4)])
-def test_an_accuracy_of_100_and_low_ones_are_inside_of_a_linear_axis(made, monkeypatch, accuracies):
-    inputs = Inputs("digits", Folders(made / "results"))
+def test_an_accuracy_of_100_and_low_ones_are_inside_of_a_linear_axis(inputs, monkeypatch, accuracies):
     for one, accuracy in zip(inputs.networks, [*accuracies, *[accuracies[0]] * 9], strict=False):
         monkeypatch.setitem(one.__dict__, "accuracy", Estimate(accuracy, accuracy, accuracy, (accuracy,)))
     ax = FIGURES["accuracies"](inputs).axes[-1]
@@ -120,8 +124,7 @@ def test_an_accuracy_of_100_and_low_ones_are_inside_of_a_linear_axis(made, monke
     assert low < 100 * min(accuracies) and 100 * max(accuracies) < high < 104
 
 
-def test_labels_of_a_wide_axis_of_accuracies_do_not_cover_each_other(made, monkeypatch):
-    inputs = Inputs("digits", Folders(made / "results"))
+def test_labels_of_a_wide_axis_of_accuracies_do_not_cover_each_other(inputs, monkeypatch):
     for one, accuracy in zip(inputs.networks, (0.15, 0.999, 0.5, 0.6, 0.7, 0.8), strict=False):
         monkeypatch.setitem(one.__dict__, "accuracy", Estimate(accuracy, accuracy, accuracy, (accuracy,)))
     figure = draw("accuracies", inputs)
@@ -130,13 +133,13 @@ def test_labels_of_a_wide_axis_of_accuracies_do_not_cover_each_other(made, monke
     assert len(boxes) > 8 and not any(box.count_overlaps(boxes[:i]) for i, box in enumerate(boxes))
 
 
-def test_gains_beside_much_larger_ones_are_told_apart(made, monkeypatch):
+def test_gains_beside_much_larger_ones_are_told_apart(inputs, monkeypatch):
     gains = {f"gain {mean}": Estimate(mean, mean, mean, (mean,)) for mean in (-0.2, -0.002, 0.001, 0.003)}
     monkeypatch.setattr(intervals, "_gains", lambda *_: gains)
-    ax = FIGURES["ablation"](Inputs("digits", Folders(made / "results"))).axes[-1]
+    ax = FIGURES["ablation"](inputs).axes[-1]
     assert ax.get_xscale() == "symlog" and "logarithmic beyond 1" in ax.get_xlabel()
     del gains["gain -0.2"]
-    assert FIGURES["ablation"](Inputs("digits", Folders(made / "results"))).axes[-1].get_xscale() == "linear"
+    assert FIGURES["ablation"](inputs).axes[-1].get_xscale() == "linear"
 
 
 def test_curves_of_folds_are_drawn_where_a_result_has_them(made, tmp_path):
@@ -177,7 +180,7 @@ def test_what_sets_the_height_of_a_figure_may_be_named():
 def test_intervals_are_those_of_the_estimates_and_a_single_seed_is_hollow_and_dotted(ax):
     found = {"x": Estimate(0.85, 0.75, 0.95, (0.8, 0.9)), "y": Estimate(0.5, 0.4, 0.6, (0.5,))}
     figures.plot_intervals({"": found}, ["y", "x"], 0.7, {"x": (86, 88)}, ax=ax)
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["y", "x"] and ax.yaxis_inverted()
+    assert written(ax.get_yticklabels()) == ["y", "x"] and ax.yaxis_inverted()
     means = {line.get_xdata()[0]: line for line in ax.lines if line.get_marker() == "o"}
     assert set(means) == {50, 85}
     assert means[50].get_mfc() == "white" and means[85].get_mfc() == BASELINE
@@ -205,7 +208,7 @@ def test_tradeoff_holds_points_and_front(ax):
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(lines[OURS].get_xydata(), [[10, 50], [20, 40], [30, 80]])
     np.testing.assert_allclose(lines["Pareto front"].get_xydata(), [[10, 50], [30, 50], [30, 90]])
-    assert {"a", "b", "c"} == {text.get_text() for text in ax.texts}
+    assert {"a", "b", "c"} == set(written(ax.texts))
     boxes = [Text.get_window_extent(text) for text in ax.texts]
     assert not any(box.count_overlaps(boxes[:i]) for i, box in enumerate(boxes)), "labels cover each other"
     with pytest.raises(LwcnnError, match="Received"):
@@ -219,7 +222,7 @@ def test_networks_with_one_seed_are_hollow(ax):
         lines = {tuple(line.get_xydata()[0]): line for line in drawn.lines if line.get_marker() == "o"}
         faces = [to_hex(lines[place].get_markerfacecolor()) for place in ((10, 50), (20, 60))]
         assert faces == ["#ffffff", "#0072b2"]
-    assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == [OURS, f"{OURS}, one seed"]
+    assert written(ax.get_legend().get_texts())[:2] == [OURS, f"{OURS}, one seed"]
 
 
 def test_costs_show_their_spread_and_no_order():
@@ -230,7 +233,7 @@ def test_costs_show_their_spread_and_no_order():
     assert all(len(line.get_xdata()) == 1 for line in ax.lines)
     many = points(*((str(i), 1 + i, 50 + i) for i in range(30)))
     texts = figures.plot_costs({"ms": many, "bytes": many[:3]}).axes[0].texts
-    assert {text.get_text() for text in texts} == {str(i) for i in range(30)}, "every network has its name"
+    assert set(written(texts)) == {str(i) for i in range(30)}, "every network has its name"
 
 
 @pytest.mark.parametrize("cost", [0.33, 33e6])
@@ -239,11 +242,10 @@ def test_the_axis_of_one_network_has_few_ticks_and_no_front(cost):
     low, high = ax.get_xlim()
     assert 2 <= sum(low <= tick <= high for tick in ax.get_xticks()) <= 6
     figures.plot_tradeoff(points(("a", cost, 50)), "cost", ax=ax)
-    assert "Pareto front" not in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "Pareto front" not in written(ax.get_legend().get_texts())
 
 
-def test_experiments_with_one_network_share_their_latency(made):
-    inputs = Inputs("digits", Folders(made / "results"))
+def test_experiments_with_one_network_share_their_latency(inputs):
     times = tradeoffs.latencies(inputs, tradeoffs.our_networks(inputs))
     assert times.loc["paper"].tolist() == times.loc["paper_tuned"].tolist() == [0.0133, 0.0123, 0.02]
 
@@ -298,13 +300,13 @@ def test_reliability_shows_both_errors_and_the_share_of_images_in_each_bin(
     edges = np.sort(np.r_[np.arange(num_bins), np.arange(num_bins) + 0.5]) / num_bins
     np.testing.assert_allclose(sorted(bar.get_x() for bar in bars), edges, atol=1e-12)
     assert not ax.texts
-    assert [text.get_text() for text in ax.get_legend().get_texts()][2:] == ["perfectly calibrated"]
+    assert written(ax.get_legend().get_texts())[2:] == ["perfectly calibrated"]
 
 
 def test_image_grid_and_overlays():
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), dtype=np.uint8)
     first, empty, last, rest = figures.plot_image_grid([images[0], None, images[2]], ["x", "", "z"], 2, ["row"]).axes
-    assert (first.get_title(), last.get_title()) == ("x", "z") and [text.get_text() for text in first.texts] == ["row"]
+    assert (first.get_title(), last.get_title()) == ("x", "z") and written(first.texts) == ["row"]
     assert not empty.images and not rest.images
     np.testing.assert_array_equal(last.images[0].get_array()[..., 1], images[2][..., 0])
     cold = figures.overlay_heatmaps(images, np.zeros((3, 4, 4)))
@@ -320,7 +322,7 @@ def test_architecture_has_a_box_per_layer_that_does_something(ax):
     (joined,) = (box for box in boxes if box.name == "features")
     assert joined.inputs == ("original_dense_as_conv", "augmented_dense_as_conv")  # not the layers that flatten
     figures.plot_architecture(boxes, ax=ax)
-    texts = {text.get_text() for text in ax.texts}
+    texts = written(ax.texts)
     assert "convolution 3×3, 20 filters, ReLU" in texts and "1,820 parameters, 3 × 3 × 20" in texts
 
 
@@ -336,7 +338,7 @@ def test_blocks_become_one_box_and_equal_ones_in_a_row_one_with_their_count(ax):
     inside = diagrams.boxes_of_block(boxes, "stage1_block2")
     assert inside[0].text == "input of the block" and sum(box.params for box in inside) == block.params
     figures.plot_architecture(collapsed, ax=ax)
-    assert "5 × residual block" in {text.get_text() for text in ax.texts}
+    assert "5 × residual block" in written(ax.texts)
 
 
 def test_the_method_is_drawn_with_the_networks_own_counts():
@@ -391,6 +393,12 @@ def made(tmp_path_factory):
     for experiment, leaky, accuracies in folds:
         write_folds(folder / "results", f"digits/{experiment}/quick", accuracies, leaky=leaky, test_accuracy=0.95)
     return folder
+
+
+@pytest.fixture
+def inputs(made):
+    """The inputs of the figures of the made results."""
+    return Inputs("digits", Folders(made / "results", models=made / "models"))
 
 
 def _arguments(made, output):
@@ -487,12 +495,11 @@ def test_a_data_set_without_the_papers_method_has_figures_of_its_best_network(ma
         assert FIGURES[name](inputs).axes, name
 
 
-def test_of_many_classes_the_hardest_are_drawn(made, monkeypatch):
+def test_of_many_classes_the_hardest_are_drawn(inputs, monkeypatch):
     monkeypatch.setattr(intervals, "MAX_CLASSES", 3)
-    inputs = Inputs("digits", Folders(made / "results", models=made / "models"))
     (ax,) = FIGURES["per_class_accuracy"](inputs).axes
     shares = [inputs.best.correct[:, inputs.labels == label].mean() for label in range(10)]
-    assert [text.get_text() for text in ax.get_yticklabels()] == [str(label) for label in np.argsort(shares)[:3]]
+    assert written(ax.get_yticklabels()) == [str(label) for label in np.argsort(shares)[:3]]
     assert "3 hardest classes of 10" in ax.get_title()
 
 
@@ -555,7 +562,7 @@ def test_roc_of_two_classes_and_of_classes_without_images(num_classes, absent):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, num_classes if absent is None else absent, 60)
     figure = figures.plot_roc(rng.normal(size=(60, num_classes)), labels, [f"class {k}" for k in range(num_classes)])
-    shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    shown = written(figure.axes[0].get_legend().get_texts())
     assert len(shown) == len(np.unique(labels)) and all(re.fullmatch(r"class \d  0\.\d{4}", one) for one in shown)
 
 
@@ -581,7 +588,7 @@ def test_corruptions_are_drawn_by_the_mean_of_their_severities(tmp_path, count):
     curves = [list(line.get_ydata()) for line in by_severity.lines if len(line.get_xdata()) == 6]
     both = [pytest.approx([95, 85, 75, 65, 55, 45]), pytest.approx([100, 90, 80, 70, 60, 50])]
     assert curves == both[:count]
-    assert [label.get_text() for label in by_corruption.get_xticklabels()] == ["contrast", "JPEG"]
+    assert written(by_corruption.get_xticklabels()) == ["contrast", "JPEG"]
     points = [list(line.get_ydata()) for line in by_corruption.lines if len(line.get_xdata()) == 2]
     assert points == [pytest.approx([60, 70]), pytest.approx([65, 75])][:count]
 
@@ -618,12 +625,12 @@ def test_training_is_drawn_in_minutes_from_the_fastest_to_the_slowest_seed(three
 def test_a_network_of_which_one_cost_is_known_is_drawn_only_if_the_others_have_no_more(three_networks, tmp_path):
     write_run(tmp_path, "cifar10/resnet18/full", 0, 5, params=11_000_000, device="NVIDIA H200")
     inputs = Inputs("cifar10", Folders(tmp_path))
-    names = [{text.get_text() for text in ax.texts} for ax in tradeoffs.costs(inputs).axes[:2]]
+    names = [set(written(ax.texts)) for ax in tradeoffs.costs(inputs).axes[:2]]
     assert names == [{"Wren-30k", "Wren-100k", "Wren-10k"}] * 2
     for path in tmp_path.glob("cifar10/wren_*"):
         shutil.rmtree(path)
     first, *_ = tradeoffs.costs(Inputs("cifar10", Folders(tmp_path))).axes
-    assert [text.get_text() for text in first.texts] == ["ResNet-18"]
+    assert written(first.texts) == ["ResNet-18"]
 
 
 def test_variants_alone_are_drawn(tmp_path):

@@ -27,19 +27,25 @@ PREAMBLE = SOURCE.read_text(encoding="utf-8").partition(r"\begin{document}")[0]
 
 @pytest.fixture
 def evidence(tmp_path):
-    """Evidence of made runs: three in full, one quick, one of another experiment."""
+    """Evidence of made runs: three of 3.5 hours in full, one quick, one of another experiment; folds; two exports."""
     for seed, wrong in enumerate((40, 30, 20)):
-        write_run(tmp_path, "cifar10/paper/full", seed, wrong)
+        write_run(tmp_path, "cifar10/paper/full", seed, wrong, val_accuracy=0.75, train_seconds=12_600)
     write_run(tmp_path, "cifar10/paper/quick", 0, 50)
     write_run(tmp_path, "cifar10/paper_tuned/full", 0, 25, train_seconds=600)
-    write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92])
+    write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92], train_seconds=3600)
+    for name, drop in (("paper", 0.1), ("single", 0.4)):
+        export = {"model": f"cifar10-{name}.keras", "dataset": "cifar10", "experiment": name, "format": "litert-int8"}
+        export |= {"size_bytes": 9, "drop_points": drop, "accuracy_exported": 0.7}
+        write_json(tmp_path / f"export/{name}.json", export)
     return Evidence(tmp_path)
 
 
 @pytest.mark.parametrize(
     "name, shown",
     [
-        ("cifar10/paper/full:val", "70.00"),
+        ("cifar10/paper/full:val", "75.00"),
+        ("cifar10/paper/full:train", "95.00"),
+        ("cifar10/paper/full:train minus test", "+25.00"),
         ("cifar10/paper/full:spread", "70.00 ± 10.00"),
         ("cifar10/paper:seeds", "3"),  # of full, not of quick
         ("cifar10/paper_tuned/full:minutes", "10"),
@@ -47,8 +53,10 @@ def evidence(tmp_path):
         ("cifar10/paper/full:missed by some", "20.0"),
         ("cifar10/paper/quick pair class0 class1", "10.0"),
         ("mnist/paper folds from scratch:each", "90.0, 92.0"),
-        ("mnist/paper folds from scratch:spread", "91.00 ± 1.41"),
         ("number of runs", "5"),
+        ("number of hours", "12"),
+        ("int8 largest drop", "0.40"),
+        ("int8 count", "2"),
         ("mnist/paper/full:params", "14,862"),  # counted, without a run
         ("cifar10/repo_residual_se:trainable", "83,344"),
     ],
@@ -56,12 +64,6 @@ def evidence(tmp_path):
 def test_a_value_is_that_of_the_runs(evidence, name, shown):
     found = resolve(name, evidence)
     assert str(found.bare() if isinstance(found, Measurement) else found) == shown
-
-
-def test_a_gain_has_its_interval(evidence):
-    found = resolve("cifar10/paper_tuned/full gain over cifar10/paper/full", evidence)
-    low, high = found.interval
-    assert found.value == pytest.approx(15) and low < 15 < high
 
 
 def test_unfreezing_moves_the_accuracy_from_the_lowest_to_the_highest_move():
@@ -196,31 +198,3 @@ def test_the_report_builds_to_the_same_bytes(generated, tmp_path):
     shutil.copytree(generated[1] / "generated", tmp_path / "elsewhere/generated")
     assert build_pdf(SOURCE, tmp_path / "elsewhere").read_bytes() == first
     assert str(tmp_path).encode() not in first
-
-
-@pytest.fixture
-def hours_and_exports(tmp_path):
-    """Two runs of 3.5 hours, with 95% on training, 60% and 80% on test images; folds of an hour; two exports."""
-    for seed, wrong in enumerate((40, 20)):
-        write_run(tmp_path, "cifar10/paper/full", seed, wrong, val_accuracy=0.75, train_seconds=12_600)
-    write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92], train_seconds=3600)
-    for name, drop in (("paper", 0.1), ("single", 0.4)):
-        export = {"model": f"cifar10-{name}.keras", "dataset": "cifar10", "experiment": name, "format": "litert-int8"}
-        export |= {"size_bytes": 9, "drop_points": drop, "accuracy_exported": 0.7}
-        write_json(tmp_path / f"export/{name}.json", export)
-    return Evidence(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "name, shown",
-    [
-        ("cifar10/paper/full:train", "95.00"),
-        ("cifar10/paper/full:train minus test", "+25.00"),
-        ("number of hours", "8"),
-        ("int8 largest drop", "0.40"),
-        ("int8 count", "2"),
-    ],
-)
-def test_a_value_has_its_sign_unit_and_extreme(hours_and_exports, name, shown):
-    found = resolve(name, hours_and_exports)
-    assert str(found.bare() if isinstance(found, Measurement) else found) == shown

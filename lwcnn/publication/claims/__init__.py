@@ -7,7 +7,11 @@ import pandas as pd
 
 _FOLDER = Path(__file__).parent
 
-CLAIMS: list[dict] = tomllib.loads((_FOLDER / "claims.toml").read_text("utf-8"))["claim"]
+CLAIMS: list[dict] = [
+    {"system": system, "what": what, **claim}
+    for system, claims in tomllib.loads((_FOLDER / "claims.toml").read_text("utf-8")).items()
+    for what, claim in claims.items()
+]
 """The claims of the systems, with what their own code gives, and the names of the values that test the claims."""
 
 SINGLE_GAIN = "gain of "

@@ -14,7 +14,7 @@ from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput, load_test_lab
 from lwcnn.models.description import read_input_shape
 from lwcnn.models.io import load_model
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network
-from lwcnn.publication.names import budget, display_name, is_part
+from lwcnn.publication.names import budget, display_name, is_part, list_seeds
 from lwcnn.system.safe_text import plot_text
 
 VARIANTS = {*PAPER_EXPERIMENTS, "paper_tuned_one_go", "repo_baseline_frozen"} - {BASELINE_EXPERIMENT}
@@ -111,5 +111,4 @@ def describe_runs(runs: pd.DataFrame) -> str:
     """Returns the display name, the budget unless it is full, and the seeds of an experiment's runs."""
     first = runs.iloc[0]
     size = "" if first["preset"] == "full" else f", {budget(first['preset'])}"
-    seeds = f"seed{'s' if len(runs) > 1 else ''} {', '.join(map(str, runs['seed']))}"
-    return f"{display_name(first['experiment'])}{size}, {seeds}"
+    return f"{display_name(first['experiment'])}{size}, {list_seeds(runs['seed'])}"

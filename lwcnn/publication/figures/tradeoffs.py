@@ -52,8 +52,8 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
             ax.plot([cost, cost], ends, color=color, linewidth=0.9, alpha=0.7)
         single = shown["seeds"] == 1
         for some, is_hollow in ((shown[~single], False), (shown[single], True)):
-            label = kind + ", one seed" * is_hollow if len(some) else None
-            ax.plot(some["cost"], some["accuracy"], marker, label=label, **_marker(kind, is_hollow))
+            if len(some):
+                ax.plot(some["cost"], some["accuracy"], marker, **_marker(kind, is_hollow))
     front = pareto_front(points)
     steps = np.repeat(front["cost"], 2)[1:], np.repeat(front["accuracy"], 2)[:-1]
     front_label = "Pareto front" if len(front) > 1 else None
@@ -77,9 +77,8 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
         for one in shown.itertuples():
             across = [[one.cost - one.cost_low], [one.cost_high - one.cost]]
             up = [[one.accuracy - one.low], [one.high - one.accuracy]]
-            look = _marker(one.kind, one.seeds == 1) | {"fmt": KINDS[one.kind][1], "elinewidth": 1}
-            look["label"] = one.kind + ", one seed" * (one.seeds == 1)
-            ax.errorbar(one.cost, one.accuracy, up, across, **look)
+            look = _marker(one.kind, one.seeds == 1)
+            ax.errorbar(one.cost, one.accuracy, up, across, fmt=KINDS[one.kind][1], elinewidth=1, **look)
         _logarithmic(ax, pd.concat([shown["cost_low"], shown["cost_high"]]))
         ax.set(xlabel=label, ylabel="test accuracy, %" if ax in axes[::2] else "")
     for ax in axes[len(panels) :]:
@@ -92,9 +91,10 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
 
 
 def _marker(kind: str, is_hollow: bool) -> Look:
-    color = KINDS[kind][0]
+    """Returns the look of networks of a kind, and their label in the legend; those with one seed are hollow."""
+    color, label = KINDS[kind][0], kind + ", one seed" * is_hollow
     edge: Look = {"mec": color, "mfc": "white", "mew": 1.2} if is_hollow else {"mec": "white", "mew": 0.5}
-    return {"color": color, "markersize": 8 if kind == MOST_ACCURATE else 5} | edge
+    return {"color": color, "label": label, "markersize": 8 if kind == MOST_ACCURATE else 5} | edge
 
 
 def pareto_front(points: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from lwcnn.publication.figures.catalogue import FIGURES, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import save_figure, to_png
 from lwcnn.publication.measurement import what_is_missing
+from lwcnn.publication.names import list_seeds
 from lwcnn.system.errors import wrong
 from lwcnn.system.files import read_json
 from lwcnn.training.progress import Progress
@@ -58,11 +59,10 @@ class Session:
         """The dataset and runs of the session, shown if it is a cell's last value."""
         data = self.data
         trained = "`paper` and Wren" if self.trains_all else "`paper`"
-        seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
         text = (
             f"**{self.inputs.display_name}** from {data.source}: {len(data.x_train):,} training and "
             f"{len(data.x_test):,} test images of {' x '.join(map(str, data.input_shape))}, {data.num_classes} "
-            f"classes. Trained here: {trained}, preset `{self.preset}`, {seeds}."
+            f"classes. Trained here: {trained}, preset `{self.preset}`, {list_seeds(self.seeds)}."
         )
         return f"> ## {self.notice}\n\n{text}" if self.notice else text
 

@@ -10,7 +10,7 @@ from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.publication.claims import PAPER_ACCURACY
 from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
 from lwcnn.publication.measurement import mean_and_spread, percent, points
-from lwcnn.publication.names import is_part, named, split_epochs
+from lwcnn.publication.names import is_part, list_seeds, named, split_epochs
 from lwcnn.publication.tables.table import Columns, Table, table_of
 
 NUM_PAIRS = 6  # of classes that are confused most
@@ -51,8 +51,7 @@ def _scaled(runs: pd.DataFrame) -> str:
     scaled = f"{100 * some['ece_scaled'].mean():.1f}"
     if len(some) == len(runs):
         return scaled
-    seeds = ", ".join(map(str, some["seed"]))
-    return f"{scaled} (seed{'s' * (len(some) > 1)} {seeds}, from {100 * some['ece'].mean():.1f})"
+    return f"{scaled} ({list_seeds(some['seed'])}, from {100 * some['ece'].mean():.1f})"
 
 
 def family(evidence: Evidence) -> Table:
