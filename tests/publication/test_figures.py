@@ -1,5 +1,6 @@
 """Figures: what is drawn on an axis, what is skipped, and that the files are the same bytes every time."""
 
+import inspect
 import json
 import re
 import shutil
@@ -28,7 +29,7 @@ from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
 from lwcnn.publication.claims import PUBLISHED
 from lwcnn.publication.figures import diagrams, intervals, tradeoffs
-from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED, draw
+from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED
 from lwcnn.publication.figures.curves import robustness
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.outputs import embed_features
@@ -105,41 +106,6 @@ def test_the_learning_rate_is_that_of_the_middle_of_each_epoch(inputs):
     decaying = 0.4 * (1 + np.cos(np.pi / 4)) / 2  # the phase planned four epochs and ended after three
     np.testing.assert_allclose(rate.lines[0].get_ydata(), [0.1, 0.1, 0.1, 0.1, 0.3, decaying], rtol=1e-6)
     assert rate.get_yscale() == "log" and list(rate.lines[0].get_xdata()) == [1, 2, 3, 4, 5, 6]
-
-
-def test_budgets_share_an_axis_on_which_halving_the_error_is_always_as_far(inputs):
-    full, quick = FIGURES["accuracies"](inputs).axes
-    assert full.get_xlim() == quick.get_xlim()
-    places = full.transData.transform([(accuracy, 0) for accuracy in (80, 90, 95, 97.5)])[:, 0]
-    np.testing.assert_allclose(np.diff(places), places[1] - places[0])
-
-
-@pytest.mark.parametrize("accuracies", [(0.3, 1.0), (1.0, 1.0), (0.3, 0.4)])
-def test_an_accuracy_of_100_and_low_ones_are_inside_of_a_linear_axis(inputs, monkeypatch, accuracies):
-    for one, accuracy in zip(inputs.networks, [*accuracies, *[accuracies[0]] * 9], strict=False):
-        monkeypatch.setitem(one.__dict__, "accuracy", Estimate(accuracy, accuracy, accuracy, (accuracy,)))
-    ax = FIGURES["accuracies"](inputs).axes[-1]
-    low, high = ax.get_xlim()
-    assert ax.get_xscale() == "linear" and "logarithmic" not in ax.get_xlabel()
-    assert low < 100 * min(accuracies) and 100 * max(accuracies) < high < 104
-
-
-def test_labels_of_a_wide_axis_of_accuracies_do_not_cover_each_other(inputs, monkeypatch):
-    for one, accuracy in zip(inputs.networks, (0.15, 0.999, 0.5, 0.6, 0.7, 0.8), strict=False):
-        monkeypatch.setitem(one.__dict__, "accuracy", Estimate(accuracy, accuracy, accuracy, (accuracy,)))
-    figure = draw("accuracies", inputs)
-    figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in figure.axes[-1].get_xticklabels()]
-    assert len(boxes) > 8 and not any(box.count_overlaps(boxes[:i]) for i, box in enumerate(boxes))
-
-
-def test_gains_beside_much_larger_ones_are_told_apart(inputs, monkeypatch):
-    gains = {f"gain {mean}": Estimate(mean, mean, mean, (mean,)) for mean in (-0.2, -0.002, 0.001, 0.003)}
-    monkeypatch.setattr(intervals, "_gains", lambda *_: gains)
-    ax = FIGURES["ablation"](inputs).axes[-1]
-    assert ax.get_xscale() == "symlog" and "logarithmic beyond 1" in ax.get_xlabel()
-    del gains["gain -0.2"]
-    assert FIGURES["ablation"](inputs).axes[-1].get_xscale() == "linear"
 
 
 def test_curves_of_folds_are_drawn_where_a_result_has_them(made, tmp_path):
@@ -415,7 +381,7 @@ def test_all_are_drawn_and_again_to_the_same_bytes(made, tmp_path, capsys):
     for path in (output / "digits").glob("*.png"):
         with Image.open(path) as image:
             assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1) and path.stat().st_size < 1_000_000
-    again = ["parameters", "tsne", "gradcam", "confusion"]
+    again = ["costs", "tsne", "gradcam", "confusion"]
     script = "import sys\nfrom lwcnn.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     run_python(script, *_arguments(made, tmp_path / "again"), "--only", *again)
     drawn = sorted((tmp_path / "again/digits").iterdir())
@@ -529,9 +495,9 @@ def test_a_figure_that_fails_leaves_the_others(made, tmp_path, capsys):
     save_npz(path, **arrays | {"features": np.ones_like(arrays["features"])})
     (folder / "bench.json").write_text('{"models": [{"rows": [7]}], "machine": {"device": "a CPU"}}')
     arguments = ["figures", f"--results={folder}", f"--output={tmp_path}/out", "--only"]
-    assert main([*arguments, "tsne", "costs", "accuracies"]) == 1
+    assert main([*arguments, "tsne", "costs", "roc"]) == 1
     printed = capsys.readouterr()
-    assert "drawn    digits/accuracies" in printed.out
+    assert "drawn    digits/roc" in printed.out
     last = printed.err.splitlines()[-1]
     assert last.startswith("lwcnn: error: ") and "digits/tsne: t-SNE needs" in last and "digits/costs" in last
 
@@ -578,7 +544,7 @@ def test_images_of_any_number_of_channels_are_drawn(channels):
 def test_corruptions_are_drawn_by_the_mean_of_their_severities(tmp_path, count):
     shares = {"contrast": (0.8, 0.7, 0.6, 0.5, 0.4), "JPEG": (0.9, 0.8, 0.7, 0.6, 0.5)}
     rows = []
-    for experiment, more in (("paper", 0.0), ("paper_tuned", 0.05))[:count]:
+    for experiment, more in (("paper_tuned", 0.0), ("wren_100k", 0.05))[:count]:
         rows.append({"experiment": experiment, "corruption": "none", "severity": 0, "accuracy": 0.95 + more})
         for name, accuracies in shares.items():
             found = [{"severity": k, "accuracy": share + more} for k, share in enumerate(accuracies, start=1)]
@@ -638,3 +604,7 @@ def test_variants_alone_are_drawn(tmp_path):
     assert [one.experiment for one in Inputs("mnist", Folders(tmp_path)).largest] == ["paper_batch64"]
     write_run(tmp_path, "mnist/paper/full", 0, 5)
     assert [one.experiment for one in Inputs("mnist", Folders(tmp_path)).largest] == ["paper"]
+
+
+def test_the_axis_of_a_plot_is_optional_in_its_signature():
+    assert inspect.signature(figures.plot_roc).parameters["ax"].default is None

@@ -17,7 +17,7 @@ from lwcnn.system.errors import LwcnnError, require_known, unknown_name, wrong
 from lwcnn.system.safe_text import path_part
 
 _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
-    diagrams.method, tradeoffs.frontier, intervals.accuracies, tradeoffs.parameters, tradeoffs.costs,
+    diagrams.method, tradeoffs.frontier, tradeoffs.costs,
     intervals.ablation, intervals.parts, intervals.techniques, curves.robustness, curves.folds,
     curves.training_curves, outputs.confusion, intervals.per_class_accuracy, grids.right_and_wrong,
     outputs.roc, outputs.reliability, outputs.tsne, grids.gradcam,
@@ -25,7 +25,7 @@ _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
 )  # fmt: skip
 FIGURES = {function.__name__: function for function in _FUNCTIONS}
 
-ONLY_CIFAR10 = ("method", "frontier", "techniques", "robustness", "architecture_wren")
+ONLY_CIFAR10 = ("method", "frontier", "ablation", "techniques", "robustness", "architecture_wren")
 """Figures for CIFAR-10; for other datasets, they are drawn only if they are named."""
 
 PRINTED = ("method", "frontier", "parts", "techniques", "costs", "reliability", "right_and_wrong")

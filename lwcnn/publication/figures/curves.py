@@ -19,6 +19,7 @@ from lwcnn.system.errors import wrong
 
 QUANTITIES = {"accuracy": "accuracy, %", "loss": "loss, nats"}
 WHOLE = "whole model"
+BY_CORRUPTION = ("paper_tuned", "residual_se_muon", "wren_30k_distilled", "wren_100k")  # more would cover each other
 TRAINING, VALIDATION = "training images, during the epoch", "validation images, after it"
 _PHASE_NAMES = {"dual": "stage 1: both branches", "head": "stage 2: head", "all": "stage 2: all layers"}
 
@@ -151,16 +152,18 @@ def robustness(inputs: Inputs) -> Figure:
     measured = inputs.evidence.benchmark("robustness")
     frame = pd.DataFrame(measured["rows"])
     frame["accuracy, %"], frame["network"] = 100 * frame["accuracy"], frame["experiment"].map(display_name)
-    corrupted = frame[frame["severity"] > 0].assign(severity="mean of 1 to 5")
     figure, axes = new_panels(9.0, 3.4, 2, width_ratios=(1, 1.6), sharey=True)
-    count = frame["network"].nunique()
-    look: Look = {"y": "accuracy, %", "hue": "network", "palette": COLORS[:count], "errorbar": None}
-    look |= {"markers": list(style.MARKERS[:count]), "markersize": 4}
-    sns.lineplot(frame, x="severity", style="network", dashes=False, legend=False, ax=axes[0], **look)
-    dodge = 0.6 if count > 1 else False
-    sns.pointplot(corrupted, x="corruption", linestyle="none", dodge=dodge, ax=axes[1], **look)
+    looks = dict(zip(frame["network"].unique(), zip(COLORS, style.MARKERS)))
+    colors, markers = ({name: look[i] for name, look in looks.items()} for i in (0, 1))
+    look: Look = {"y": "accuracy, %", "hue": "network", "palette": colors, "errorbar": None, "markersize": 4}
+    sns.lineplot(frame, x="severity", style="network", markers=markers, dashes=False, ax=axes[0], **look)
+    few = frame[(frame["severity"] > 0) & frame["experiment"].isin(BY_CORRUPTION)]
+    look["markers"] = [markers[name] for name in few["network"].unique()]
+    sns.pointplot(few, x="corruption", linestyle="none", legend=False, ax=axes[1], **look)
     axes[0].set_xlabel("severity (0: not corrupted)")
+    axes[1].set_xlabel("corruption, mean of severities 1 to 5")
     axes[1].tick_params(axis="x", labelrotation=45)
-    sns.move_legend(axes[1], "center left", bbox_to_anchor=(1.01, 0.5), title=None)
+    axes[1].legend(*axes[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes[0].legend_ = None
     figure.suptitle(f"Corrupted images\n{measured['images']}")
     return figure

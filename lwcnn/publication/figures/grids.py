@@ -75,7 +75,10 @@ def right_and_wrong(inputs: Inputs) -> Figure:
     at_random = np.random.default_rng(0).permutation(len(classes))
     by_confidence = at_random[np.argsort(-confidence[at_random], kind="stable")]
     columns, rows, shown = min(MAX_COLUMNS, len(names)), [], []
-    for word, order in (("right", at_random[is_right[at_random]]), ("wrong", by_confidence[~is_right[by_confidence]])):
+    for word, order in (
+        ("right,\nat random", at_random[is_right[at_random]]),
+        ("wrong, most\nconfident", by_confidence[~is_right[by_confidence]]),
+    ):
         by_class = [order[labels[order] == label] for label in range(columns)]
         for row in range(min(NUM_SAMPLES, max(map(len, by_class)))):
             rows.append(word)

@@ -1,4 +1,4 @@
-"""Dot plots with 95% intervals: accuracies, and the effect of each change, part or technique."""
+"""Dot plots with 95% intervals: accuracy by class, and the effect of each change, part or technique."""
 
 import contextlib
 import re
@@ -14,7 +14,7 @@ from lwcnn.experiments.recipes.paper import PAPER_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
-from lwcnn.publication.claims import CLAIMED_GAINS, PAPER_ACCURACY
+from lwcnn.publication.claims import CLAIMED_GAINS
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
@@ -26,12 +26,6 @@ from lwcnn.system.errors import wrong
 GROUP_COLORS = (style.BASELINE, BEST)
 DOTTED = (0, (1, 1.2))
 MAX_CLASSES = 50
-TICKS = (20, 40, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 98.5, 99, 99.2, 99.4, 99.6, 99.8)  # percent
-MAX_TICKS = 24
-MANY = 20
-"""Ratio of the largest to the median gain above which the scale is logarithmic."""
-LEAST_LOGARITHMIC = 0.9
-"""The error's scale is logarithmic if the highest accuracy is above this."""
 
 Estimates = Mapping[str, Estimate]
 """Estimates by name of the row; the topmost row is the first."""
@@ -49,7 +43,7 @@ def plot_intervals(
 ):
     """Draws a row per name: mean, 95% bootstrap interval over seeds and images, and a small dot per seed.
 
-    Groups are drawn beside each other in two colors, `reference` is the paper's accuracy, or 0 for differences, and
+    Groups are drawn beside each other in two colors, `reference` is drawn as a line, such as 0 for differences, and
     `bands` are claimed ranges in points. A single seed has a hollow mark and a dotted interval, because that interval
     covers the test images alone.
     """
@@ -66,8 +60,7 @@ def plot_intervals(
             if row in estimates:
                 _draw(ax, estimates[row], place + offset, color, name)
     if reference is not None:
-        label = f"the paper, {reference:.0%}" if reference else None
-        ax.axvline(100 * reference, zorder=1, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
+        ax.axvline(100 * reference, zorder=1, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)))
     ax.set_yticks(range(len(rows)), rows)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.margins(x=0.04)
@@ -101,31 +94,6 @@ def _stacked(inputs: Inputs, title: str, label: str, budgets: Mapping[str, Estim
     axes[-1].set_xlabel(label)
     legend_below(figure)
     figure.suptitle(inputs.title(title, inputs.images_counted))
-    return figure
-
-
-def accuracies(inputs: Inputs) -> Figure:
-    """Test accuracy of every experiment, a panel per budget."""
-    budgets: dict[str, dict[str, Estimate]] = {}
-    for one in inputs.networks:
-        budgets.setdefault(one.runs["preset"].iloc[0], {})[display_name(one.experiment)] = one.accuracy
-    paper = PAPER_ACCURACY.get(inputs.dataset)
-    figure = _stacked(inputs, "Test accuracy", "test accuracy, %", budgets, reference=paper)
-    ax, highest = figure.axes[-1], max(one.high for found in budgets.values() for one in found.values())
-    if not LEAST_LOGARITHMIC < highest < 1:  # the logarithm of no error is infinite
-        ax.set_xlim(up_to_100(*ax.get_xlim()))
-        return figure
-    # 99.0 and 99.5% are as far apart as 80 and 90%.
-    error = (lambda x: -np.log10(np.maximum(100 - x, 0.01)), lambda x: 100 - 10.0**-x)
-    ax.set_xscale("function", functions=error)
-    ax.set_xlabel("test accuracy, %, on a logarithmic scale of the error")
-    low, high = ax.get_xlim()
-    least = (error[0](high) - error[0](low)) / MAX_TICKS
-    ticks: list[float] = []
-    for tick in TICKS:
-        if low <= tick <= high and not (ticks and error[0](tick) - error[0](ticks[-1]) < least):
-            ticks.append(tick)
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     return figure
 
 
@@ -166,16 +134,7 @@ def ablation(inputs: Inputs) -> Figure:
     pairs = {display_name(name): (name, BASELINE_EXPERIMENT) for name in changes}
     label = "test accuracy minus that of the method as described, points"
     budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
-    figure = _stacked(inputs, "What each change of the paper's method is worth", label, budgets, reference=0.0)
-    sizes = [abs(one.mean) for found in budgets.values() for one in found.values()]
-    if max(sizes) > MANY * np.median(sizes):  # on a linear scale, most gains would be on the line at 0
-        ax, ticks = figure.axes[-1], (-20, -10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 20)
-        ax.set_xscale("symlog", linthresh=1)
-        low, high = ax.get_xlim()
-        ax.set_xticks([tick for tick in ticks if low <= tick <= high])
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.set_xlabel(f"{label}, logarithmic beyond 1")
-    return figure
+    return _stacked(inputs, "What each change of the paper's method is worth", label, budgets, reference=0.0)
 
 
 def techniques(inputs: Inputs) -> Figure:

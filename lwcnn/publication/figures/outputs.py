@@ -39,7 +39,8 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title:
     )  # fmt: skip
     ax.set_xticklabels(ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
     ax.tick_params(length=0)
-    ax.set(xlabel="predicted", ylabel="label", title=title)
+    ax.tick_params(axis="y", rotation=0)
+    ax.set(xlabel="predicted class", ylabel="true class", title=title)
 
 
 @styled(5.2, 3.6)

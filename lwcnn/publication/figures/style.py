@@ -1,6 +1,7 @@
 """One style for all figures, and files whose bytes change only if the figure does."""
 
 import functools
+import inspect
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,10 @@ def styled(width: float, height: float | Callable) -> Callable:
                 draw(*arguments, ax=ax, **options)
             return cast(Figure, ax.figure)
 
+        signature = inspect.signature(draw)
+        on_axis = signature.parameters["ax"].replace(default=None, annotation=Axes | None)
+        parameters = {**signature.parameters, "ax": on_axis}.values()
+        plot.__signature__ = signature.replace(parameters=[*parameters], return_annotation=Figure)  # type: ignore
         return plot
 
     return decorate
@@ -87,8 +92,7 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
     with matplotlib.rc_context(fname=STYLE):
         figure.savefig(drawn, format="png", dpi=dpi)
     has_shades = any(ax.images or any(isinstance(one, QuadMesh) for one in ax.collections) for ax in figure.axes)
-    # Maximum coverage keeps areas and white exactly; 64 colors suffice for lines and letters.
-    colors, method = (256, Image.Quantize.MEDIANCUT) if has_shades else (64, Image.Quantize.MAXCOVERAGE)
-    image = Image.open(drawn).convert("RGB").quantize(colors, method, dither=Image.Dither.NONE)
+    colors = 256 if has_shades else 64  # which suffice for lines and letters
+    image = Image.open(drawn).convert("RGB").quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     image.save(packed, format="png", dpi=(dpi, dpi), optimize=True)
     return packed.getvalue()

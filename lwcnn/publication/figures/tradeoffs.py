@@ -23,7 +23,7 @@ from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, legend_
 from lwcnn.publication.names import display_name
 from lwcnn.system.errors import wrong
 
-MOST_ACCURATE, OURS = "measured here, most accurate below 30,000", "measured here"
+MOST_ACCURATE, OURS = "measured here, most accurate below 30,000 parameters", "measured here"
 SYSTEM, RECORD = "system to reproduce", "public network"
 KINDS = {MOST_ACCURATE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (style.GREEN, "^")}
 """Color and marker by kind, in the order of the legend."""
@@ -196,20 +196,6 @@ def frontier(inputs: Inputs) -> Figure:
     if not small["kind"].isin([OURS, MOST_ACCURATE]).any():
         raise MissingInput(f"no network of ours has 9k to 100k parameters and 85 to 95%. Received: {inputs.dataset}")
     return plot_tradeoff(small, "parameters", inputs.title("Small networks", INTERVALS))
-
-
-def parameters(inputs: Inputs) -> Figure:
-    """Accuracy against parameters: ours with the largest budget, the systems to reproduce and public networks."""
-    points, title = _by_parameters(inputs), inputs.title("Parameters and accuracy", INTERVALS)
-    is_small = _is_small(points)
-    if is_small.all() or not is_small.any():
-        return plot_tradeoff(points, "parameters", title)
-    figure, axes = new_panels(10, 4.2, 2)  # the second enlarges the small ones, which have no names in the first
-    few_names = points.assign(name=points["name"].mask(is_small & (points["kind"] != MOST_ACCURATE), ""))
-    plot_tradeoff(few_names, "parameters", "all networks", ax=axes[0])
-    plot_tradeoff(points[is_small], "parameters", "up to 100,000 parameters, 85 to 95%", ax=axes[1])
-    figure.suptitle(title)
-    return figure
 
 
 def costs(inputs: Inputs) -> Figure:
