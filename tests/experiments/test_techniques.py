@@ -70,14 +70,13 @@ def evidence(tmp_path):
 def test_the_table_has_what_was_run_the_best_of_a_budget_first(evidence):
     full, quick = techniques(evidence).groups
     mixup, eca = TECHNIQUES["mixup"].title, TECHNIQUES["eca"].title
-    recipe = "none: the recipe"
-    assert [row[0] for row in full] == [recipe, mixup]
-    assert [row[0] for row in quick] == [recipe, "GELU", eca, mixup]
-    assert [row[4] for row in (*full, *quick)] == ["1", "1", "2", "2", "2", "2"], "seeds"
-    assert [str(quick[i][5]) for i in (0, 2)] == ["89.00 ± 1.41", "91.00 ± 1.41"]
-    assert [str(row[6])[:7] for row in quick] == ["", "+5.50 [", "+2.00 [", "-3.00 ["]
+    assert [row[0] for row in full] == ["none: the recipe, `full`", mixup]
+    assert [row[0] for row in quick] == ["none: the recipe, `quick`", "GELU", eca, mixup]
+    assert [row[2] for row in (*full, *quick)] == ["1", "1", "2", "2", "2", "2"], "seeds"
+    assert [str(quick[i][4]) for i in (0, 2)] == ["89.00 ± 1.41", "91.00 ± 1.41"]
+    assert [str(row[5])[:7] for row in quick] == ["", "+5.50 [", "+2.00 [", "-3.00 ["]
     assert [row[-1] for row in quick] == ["1.00", "", "1.50", ""]
-    assert str(full[1][6]).startswith("+3.00 [")
+    assert str(full[1][5]).startswith("+3.00 [")
 
 
 def test_the_figure_has_a_panel_per_budget(evidence):

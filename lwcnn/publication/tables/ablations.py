@@ -12,7 +12,7 @@ from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims import CLAIMED_GAINS
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network, where
-from lwcnn.publication.measurement import gain, or_missing
+from lwcnn.publication.measurement import gain, or_missing, percent
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.networks import mean_accuracy
 from lwcnn.publication.tables.table import Cell, Table
@@ -23,7 +23,7 @@ SHORT = {
     "se": "SE",
     "mixing": "MixUp, CutMix",
     "adamw": "AdamW",
-    "smoothing": "smoothing",
+    "smoothing": "smoothing, dropout",
     "ema": "averaging",
     "rmsprop": "RMSProp",
     "adam": "Adam",
@@ -103,16 +103,25 @@ def techniques(evidence: Evidence) -> Table:
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
         base = evidence.network("cifar10", TECHNIQUE_BASE, preset)
         recipe = base.runs.set_index("seed")["test_accuracy"]
-        about = ["none: the recipe", "", f"`{preset}`", f"{base.runs['params'].iloc[0]:,}", str(len(recipe))]
-        groups.append([[*about, mean_accuracy(base), "", "", "", "1.00"]])
+        groups.append([[f"none: the recipe, `{preset}`", "", *_accuracies(base), "", "", "", _ece(base), "1.00"]])
         gains = (some["test_accuracy"] - some["seed"].map(recipe)).groupby(some["experiment"]).mean()
         for name in gains.sort_values(ascending=False, kind="stable").index:
             network, one = evidence.network("cifar10", name, preset), found[name]
-            about = [one.title, one.group, f"`{preset}`", f"{network.runs['params'].iloc[0]:,}", str(len(network.runs))]
             gained = [*gain_cells(network, TECHNIQUE_BASE), or_missing(_on_validation, network)]
-            groups[-1].append([*about, mean_accuracy(network), *gained, times.get(name, "")])
-    head = ["technique", "group", "budget", "parameters", "seeds", "test %", "points", "p", "validation", "time"]
-    return Table(head, groups)
+            measured = [*_accuracies(network), *gained, _ece(network), times.get(name, "")]
+            groups[-1].append([one.title, one.group, *measured])
+    points = ["points", "p", "validation"]
+    return Table(["technique", "group", "seeds", "training %", "test %", *points, "ECE %", "time"], groups)
+
+
+def _accuracies(network: Network) -> list[Cell]:
+    runs = network.runs
+    training = percent(runs["train_accuracy"].mean(), 1).bare()
+    return [str(len(runs)), training, mean_accuracy(network)]
+
+
+def _ece(network: Network) -> Cell:
+    return percent(network.runs["ece"].mean(), 1).bare()
 
 
 def _on_validation(network: Network) -> str:

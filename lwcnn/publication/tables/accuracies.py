@@ -10,7 +10,7 @@ from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.publication.claims import PAPER_ACCURACY
 from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
 from lwcnn.publication.measurement import mean_and_spread, percent, points
-from lwcnn.publication.names import is_part, list_seeds, named, split_epochs
+from lwcnn.publication.names import is_part, named, split_epochs
 from lwcnn.publication.tables.table import Columns, Table, table_of
 
 NUM_PAIRS = 6  # of classes that are confused most
@@ -45,13 +45,9 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
 
 
 def _scaled(runs: pd.DataFrame) -> str:
-    """Returns the mean ECE after temperature scaling; if only some seeds have it, these and their unscaled ECE too."""
-    if "ece_scaled" not in runs or (some := runs[runs["ece_scaled"].notna()]).empty:
-        return ""
-    scaled = f"{100 * some['ece_scaled'].mean():.1f}"
-    if len(some) == len(runs):
-        return scaled
-    return f"{scaled} ({list_seeds(some['seed'])}, from {100 * some['ece'].mean():.1f})"
+    """Returns the mean ECE after temperature scaling; empty if some seeds lack it."""
+    has_all = "ece_scaled" in runs and runs["ece_scaled"].notna().all()
+    return f"{100 * runs['ece_scaled'].mean():.1f}" if has_all else ""
 
 
 def family(evidence: Evidence) -> Table:

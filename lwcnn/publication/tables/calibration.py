@@ -58,7 +58,7 @@ def calibration(evidence: Evidence) -> Table:
     for dataset, name in CALIBRATED:
         cells = _cells(or_missing(measure, evidence.network(dataset, name)))
         groups.setdefault(dataset, []).append([DISPLAY_NAMES[dataset], named(name), *cells])
-    head = ["data", "network", "ECE", "scaled", "loss", "scaled", "temperature", "fitted on", "seeds"]
+    head = ["data", "network", "ECE", "ECE scaled", "loss", "loss scaled", "temperature", "fitted on", "seeds"]
     return Table(head, list(groups.values()))
 
 
@@ -80,5 +80,5 @@ def family_calibration(evidence: Evidence) -> Table:
         losses = [f"{run[key]:.3f}" for key in ("test_loss", "test_loss_scaled")]
         briers = [f"{brier_score(one.logits / scale, one.labels):.4f}" for scale in (1, run["temperature"])]
         cells.append([named(name), f"{run['temperature']:.2f}", *eces, *losses, *briers])
-    head = ["network", "temperature", "ECE, %", "scaled", "loss", "scaled", "Brier", "scaled"]
+    head = ["network", "temperature", "ECE %", "ECE scaled %", "loss", "loss scaled", "Brier", "Brier scaled"]
     return Table(head, [cells])

@@ -128,7 +128,6 @@ def references(evidence: Evidence) -> Table:
             f"{100 * claimed[name]:g}" if (name := display_name(one.experiment)) in claimed else ""
         ),
         "test % here": trained,
-        "command": lambda one: f"`{runs(one).command}`",
     }
     return table_of(columns, [one for one in REFERENCES if one.network in costs.index])
 
