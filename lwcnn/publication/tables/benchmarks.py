@@ -38,7 +38,7 @@ COLUMNS: dict[str, Columns] = {
     },
     # Validation accuracy of the latest weights and of their averages, for one training each.
     "averaging": {
-        "network": "`{experiment}`",
+        "network": lambda row: named(row["experiment"]),
         "training images": "{num_train_images:,}",
         "epochs": "{epochs}",
         "no average, %": "{val_accuracy[latest]:.2%}",
@@ -67,7 +67,7 @@ COLUMNS: dict[str, Columns] = {
     },
     # Pruned large networks beside small ones.
     "shrink": {
-        "model": "`{experiment}`",
+        "network": lambda row: named(row["experiment"]),
         "pruned": lambda row: f"{row['sparsity']:.0%}",
         "parameters": "{params:,}",
         "not zero": "{nonzero_params:,}",
