@@ -21,6 +21,7 @@ HOST = "127.0.0.1"
 NUM_CLASSES_SHOWN = 5
 SIDE = 256  # of a heatmap, in pixels
 _COSTS = ["file", "class", "bytes", "ms"]
+_ENLARGED = ".image-frame img {width: 100%; height: 100%; object-fit: contain}"  # a small photo, too
 _INTRODUCTION = (
     "# Lightweight CNNs\n"
     "Drop a photo, take one with the camera, draw, or click an example. Images are resized to what the networks were "
@@ -74,7 +75,7 @@ def serve(page: Any, port: int) -> str:
     local_fonts = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     try:
         quiet = {"footer_links": [], "share": False, "ssr_mode": False, "quiet": True, "prevent_thread_lock": True}
-        _, address, _ = page.launch(server_name=HOST, server_port=port, theme=local_fonts, **quiet)
+        _, address, _ = page.launch(server_name=HOST, server_port=port, theme=local_fonts, css=_ENLARGED, **quiet)
     except (OSError, OverflowError) as error:
         raise wrong("Choose another port with --port", f"{port}, which cannot be used") from error
     return address
