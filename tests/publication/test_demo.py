@@ -68,7 +68,7 @@ def test_an_answer_has_probabilities_a_heatmap_and_both_files(wren, monkeypatch)
     assert wren.heatmap(image).shape == (32, 32, 3)
     monkeypatch.setattr(network, "time_calls", lambda *arguments, **options: [0.25, 0.5, 0.25])  # milliseconds
     (float_file, float_class, float_bytes, time), (int8_file, int8_class, int8_bytes, _) = wren.costs(image)
-    assert time == "0.250"
+    assert time == "0.25"
     assert (float_file, float_class, int8_file, int8_class) == ("float32", "frog", "int8", "frog")
     assert int(float_bytes.replace(",", "")) > 2 * int(int8_bytes.replace(",", ""))
 

@@ -810,67 +810,107 @@ def test_removed_weights_cost_less_than_removed_channels_but_not_fewer_bytes_tha
     assert [round(100 * row["int8_accuracy"], 2) for row in (pruned, longer)] == [91.10, 91.64]
 
 
-def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_clearly_does(evidence):
-    runs = evidence.runs[evidence.runs["experiment"].str.startswith("technique_")]
-    runs = runs[runs["preset"] == "quick"]
-    seeds = runs["experiment"].value_counts()
-    less = ["rand_augment", "dropout", "cutout", "erasing", "weight_decay", "smoothing", "mixup"]
-    three = {"branches", "distilled", "prelu", "resolution", "lion", "muon_adamw", *less}
-    assert set(seeds[seeds == 3].index) == {f"technique_{name}" for name in three} and (seeds == 2).sum() == 29
-    assert set(seeds) == {2, 3}
-    base = evidence.runs[(evidence.runs["experiment"] == "residual_se_muon") & (evidence.runs["preset"] == "quick")]
-    base = base[base["dataset"] == "cifar10"].set_index("seed")
-    accuracies = base["test_accuracy"]
-    assert (100 * accuracies).round(2).tolist() == [86.33, 87.06, 86.41]
-    assert round(100 * (accuracies.max() - accuracies.min()), 1) == 0.7
-    assert round(100 * np.ptp(base["val_accuracy"]), 1) == 1.3
-    assert (accuracies.idxmin(), accuracies.idxmax()) == (0, 1)
-    names, each = runs["experiment"].str.removeprefix("technique_"), {}
-    for column in ("test_accuracy", "val_accuracy"):
-        each[column] = (100 * (runs[column] - runs["seed"].map(base[column]))).groupby([names, runs["seed"]]).first()
-    points, on_validation = (gains.groupby("experiment").mean() for gains in each.values())
-    second = each["test_accuracy"].unstack().loc[lambda gains: gains[1].notna() & gains[2].isna()]
-    assert list(second.index[second[1] > second[0] + 1e-9]) == ["nadam"]
-    best = list(points.nlargest(3).round(1).items())
-    assert best == [("distilled", 1.1), ("resolution", 1.0), ("branches", 0.4)]
-    assert each["test_accuracy"]["distilled"].round(1).tolist() == [1.4, 0.8, 1.2]
-    assert runs.set_index(names)["ece"]["distilled"].round(2).eq(0.08).all()
-    assert runs.set_index(names)["temperature"]["distilled"].gt(2).all(), "overconfident"
-    assert (each["val_accuracy"]["distilled"] > 0).all()
-    assert each["test_accuracy"][["branches", "prelu"]].round(1).tolist() == [0.7, -0.2, 0.6, 0.5, -0.7, 0.0]
-    assert each["test_accuracy"]["resolution"].round(1).tolist() == [1.1, 0.4, 1.7]
-    assert [round(on_validation.pop(name), 1) for name in ("resolution", "distilled")] == [0.6, 0.9]
-    assert each["test_accuracy"]["feature_noise"].round(1).tolist() == [0.7, -0.5]
-    assert on_validation.max() < 0.1, "no other gains on validation images"
-    assert list(on_validation[on_validation > 1e-9].index) == ["branches"] and abs(on_validation["no_ema"]) < 0.005
-    control = evidence.network("cifar10", "residual_se_stem_adamw", "quick").minus("residual_se_muon")
-    assert (round(100 * control.mean, 1), len(control.p_values)) == (-0.6, 3)
-    estimates = {
-        name: evidence.network("cifar10", name, "quick").minus("residual_se_muon") for name in runs["experiment"]
-    }
-    assert [p > 0.05 for p in estimates["technique_resolution"].p_values] == [False, True, False]
-    above = {name for name, one in estimates.items() if one.low > 0}
-    assert above == {"technique_resolution", "technique_distilled"}
-    assert get_experiment("technique_resolution").network == get_experiment("wren_30k").network
-    assert points[["cutmix", "auto_augment", "trivial_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
-    assert points[["one_cycle", "schedule_free"]].round(1).tolist() == [-2.6, -2.2]
-    assert points[less[:3]].round(1).between(-0.5, -0.3).all() and points[less[3:]].round(1).between(-0.3, -0.2).all()
-    none = ["color_jitter", "sharpness", "blur", "batch_64", "no_ema"]
-    assert points[none].abs().max() < 0.3, "no difference"
-    two = {"adamw": -0.7, "nadam": -0.6, "snapshots": -0.9, "stochastic_depth": -1.1, "warm_restarts": -0.6}
-    two |= {"auto_augment": -1.3, "constant_rate": -1.3, "step_decay": -1.2, "sgd": -2.1, "glu": -1.4}
-    assert points[list(two)].round(1).to_dict() == two
-    assert max(estimates[f"technique_{name}"].high for name in two) < 0 and set(two) < set(second.index)
-    assert estimates["technique_warm_restarts"].high > -0.0005, "just below zero"
+@pytest.fixture(scope="module")
+def technique_gains(evidence):
+    """Gains over the recipe at `quick` by technique: one's interval, and points for each seed by kind of images."""
+    runs = evidence.runs[(evidence.runs["preset"] == "quick") & (evidence.runs["dataset"] == "cifar10")]
+    runs = 100 * runs.set_index(["experiment", "seed"])[["test_accuracy", "val_accuracy"]].unstack("seed")
+    each = (runs.loc[list(TECHNIQUE_EXPERIMENTS)] - runs.loc["residual_se_muon"]).dropna(axis="columns", how="all")
+    each = each.rename(lambda name: name.removeprefix("technique_"))
+    found = {key: minus_recipe(evidence, key, "quick") for key in TECHNIQUES}
+    return found, each["test_accuracy"], each["val_accuracy"]
 
+
+def minus_recipe(evidence, key, preset):
+    return evidence.network("cifar10", f"technique_{key}", preset).minus("residual_se_muon")
+
+
+def includes_zero(estimate):
+    return estimate.low < 0 < estimate.high
+
+
+def test_the_recipe_of_the_techniques_varies_from_seed_to_seed(evidence, technique_gains):
+    _, points, _ = technique_gains
+    assert set(points.notna().sum(axis="columns")) == {2, 3}
+    both = (evidence.network("cifar10", "residual_se_muon", preset).runs for preset in ("quick", "full"))
+    quick, full = (100 * runs.set_index("seed")[["test_accuracy", "val_accuracy"]] for runs in both)
+    assert quick["test_accuracy"].round(2).tolist() == [86.33, 87.06, 86.41]
+    assert np.ptp(quick, axis=0).round(1).tolist() == [0.7, 1.3]
+    assert round(full["test_accuracy"][0], 2) == 89.55 and np.ptp(full, axis=0).round(1).tolist() == [0.3, 0.7]
+    on_validation = full["val_accuracy"]
+    assert on_validation.idxmax() == 0 and round(on_validation[0] - on_validation.mean(), 1) == 0.3
+
+
+def test_distillation_gains_at_both_budgets(evidence, technique_gains):
+    found, points, on_validation = technique_gains
+    assert round(100 * found["distilled"].mean, 1) == 1.1 and found["distilled"].low > 0
+    assert (points.loc["distilled"] > 0).all() and (on_validation.loc["distilled"] > 0).all()
+    longer = evidence.network("cifar10", "technique_distilled", "full")
+    recipe = evidence.network("cifar10", "residual_se_muon", "full").runs.set_index("seed")
+    (run,) = longer.runs.to_dict("records")
+    assert (run["seed"], round(100 * longer.minus("residual_se_muon").mean, 1)) == (0, 0.8)
+    assert longer.minus("residual_se_muon").low > 0 and run["test_accuracy"] > recipe["test_accuracy"].max()
+    assert run["val_accuracy"] > recipe.loc[0, "val_accuracy"]
+    quick = evidence.network("cifar10", "technique_distilled", "quick").runs
+    assert min(run["temperature"], *quick["temperature"]) > 2, "overconfident"
+    scaled = [run["ece_scaled"], *quick["ece_scaled"]]
+    assert [round(100 * value, 1) for value in (min(scaled), max(scaled))] == [1.3, 1.5]
+
+
+def test_blocks_at_full_resolution_gain_on_average(technique_gains):
+    found, points, _ = technique_gains
+    assert round(100 * found["resolution"].mean, 1) == 1.0 and found["resolution"].low > 0
+    assert points.loc["resolution"].notna().all()
+    assert sorted(p > 0.05 for p in found["resolution"].p_values) == [False, False, True]
+    assert get_experiment("technique_resolution").network == get_experiment("wren_30k").network
+
+
+def test_wren_without_attention_or_shortcuts_is_not_measurably_less_accurate(technique_gains):
+    found, points, on_validation = technique_gains
+    both = ["no_attention", "no_shortcuts"]
+    assert [round(100 * found[key].mean, 2) for key in both] == [-0.28, -0.35]
+    assert all(includes_zero(found[key]) for key in both) and points.loc[both].notna().all(axis=None)
+    ratio = on_validation.loc[both].mean(axis="columns") / points.loc[both].mean(axis="columns")
+    assert ratio.round().tolist() == [2, 2]
+
+
+def test_no_other_technique_shows_a_clear_gain(technique_gains):
+    found, points, on_validation = technique_gains
+    assert {key for key, one in found.items() if one.low > 0} == {"resolution", "distilled"}
+    assert round(100 * found["branches"].mean, 1) == 0.4 and points.loc["branches"].notna().all()
+    assert (points.loc[["prelu", "feature_noise"]].max(axis="columns") > 0.4).all()
+    assert (points.loc[["prelu", "feature_noise"]].min(axis="columns") < -0.4).all()
+
+
+def test_what_makes_the_task_much_harder_costs_accuracy_in_short_training(technique_gains):
+    found, points, _ = technique_gains
+    for key in ("cutmix", "auto_augment", "trivial_augment", "resizing", "stochastic_depth"):
+        assert found[key].high < 0, key
+    for key in ("rand_augment", "dropout", "cutout", "erasing", "weight_decay", "smoothing", "mixup"):
+        assert includes_zero(found[key]) and points.loc[key].notna().all(), key
+        assert -0.55 < 100 * found[key].mean < 0, key
+    for key in ("color_jitter", "sharpness", "blur", "batch_64", "no_ema"):
+        assert includes_zero(found[key]), key
+
+
+def test_which_optimizers_schedules_and_blocks_cost_accuracy(evidence, technique_gains):
+    found, _, _ = technique_gains
+    means = {key: 100 * one.mean for key, one in found.items()}
+    worse = ["adamw", "nadam", "sgd", "warm_restarts", "constant_rate", "step_decay", "glu", "snapshots", "resizing"]
+    assert max(found[key].high for key in worse) < 0
+    assert found["warm_restarts"].high > -0.0005 and means["warm_restarts"] > -1, "just below zero"
+    assert max(means[key] for key in ("constant_rate", "step_decay", "glu")) < -1
+    assert max(means[key] for key in ("one_cycle", "schedule_free")) < -2
+    assert (round(means["resizing"], 1), round(means["snapshots"], 1)) == (-1.6, -0.9)
+    alike = ["lion", "lookahead", "muon_fixed_norm", "muon_adamw"]
+    alike += ["branches", "relu", "prelu", "gelu", "eca", "cbam", "average_pooling", "hybrid_pooling"]
+    assert all(includes_zero(found[key]) for key in alike)
     cycles = evidence.network("cifar10", "technique_snapshots", "quick").runs["history"].iloc[0]
     first, second, last = (100 * cycle["history"][-1]["val_accuracy"] for cycle in cycles)
-    behind = [last - first, last - second]
-    assert np.round(behind, 1).tolist() == [4.6, 1.4]
-    alike = {"lion", "lookahead", "muon_fixed_norm", "muon_adamw", *less}
-    alike |= {"branches", "relu", "prelu", "gelu", "eca", "cbam", "average_pooling", "hybrid_pooling", "feature_noise"}
-    for name in alike.union(none):
-        assert estimates[f"technique_{name}"].low < 0 < estimates[f"technique_{name}"].high, "no clear difference"
+    assert np.round([last - first, last - second], 1).tolist() == [4.6, 1.4]
+
+
+def test_what_the_techniques_take(evidence):
     rows = evidence.benchmark("technique_time")["rows"]
     times = {row["experiment"][10:]: row["seconds_per_epoch"] / row["recipe_seconds_per_epoch"] for row in rows}
     assert times["resizing"] < 0.7
@@ -884,60 +924,29 @@ def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_
     assert {row["device"].split()[0] for row in rows} == {"AMD", "Intel(R)"}
 
 
-def test_distillation_gains_after_60_epochs_too(evidence):
-    run = evidence.network("cifar10", "technique_distilled", "full")
-    recipe = evidence.network("cifar10", "residual_se_muon", "full").runs.set_index("seed")
-    (of_run,) = run.runs.to_dict("records")
-    assert (of_run["seed"], round(100 * run.minus("residual_se_muon").mean, 1)) == (0, 0.8)
-    assert run.minus("residual_se_muon").low > 0 and of_run["test_accuracy"] > recipe["test_accuracy"].max()
-    assert round(100 * (of_run["val_accuracy"] - recipe.loc[0, "val_accuracy"]), 1) == 0.5
-    assert (round(100 * of_run["ece"]), round(100 * of_run["train_accuracy"])) == (6, 96) and of_run["temperature"] > 2
-    scaled = [of_run["ece_scaled"], *evidence.network("cifar10", "technique_distilled", "quick").runs["ece_scaled"]]
-    assert [round(100 * value, 1) for value in (min(scaled), max(scaled))] == [1.3, 1.5]
-
-
 def test_no_other_technique_gains_after_60_epochs(evidence):
     runs = evidence.runs[(evidence.runs["dataset"] == "cifar10") & (evidence.runs["preset"] == "full")]
     runs = runs.set_index(["experiment", "seed"])
-    costs = {"auto_augment": -0.6, "smoothing": -0.6, "weight_decay": -0.8, "dropout": -0.9}
-    costs |= {"stochastic_depth": -1.0, "trivial_augment": -1.1, "cutmix": -1.9}
-    recipe = 100 * runs.loc["residual_se_muon", ["test_accuracy", "val_accuracy"]].astype(float)
-    assert [round(float(np.ptp(recipe[column])), 1) for column in recipe] == [0.3, 0.7]
-    assert recipe["val_accuracy"].idxmax() == 0
-    assert round(recipe.loc[0, "val_accuracy"] - recipe["val_accuracy"].mean(), 1) == 0.3
-    p_values = {
-        name: evidence.network("cifar10", f"technique_{name}", "full").minus("residual_se_muon").p_values[0]
-        for name in costs
-    }
-    unclear = {name: round(p, 2) for name, p in p_values.items() if costs[name] > -2 * np.ptp(recipe["test_accuracy"])}
-    assert unclear == {"auto_augment": 0.04, "smoothing": 0.03}
-    assert all(p <= 0.01 for name, p in p_values.items() if name not in unclear)
-    alike = ("no_ema", "rand_augment", "mixup", "erasing", "cutout", "color_jitter")
-    names = {f"technique_{name}" for name in (*costs, *alike)}
+    recipe, spread = runs.loc["residual_se_muon", 0], np.ptp(runs.loc["residual_se_muon", "test_accuracy"])
+    clear = ["weight_decay", "dropout", "stochastic_depth", "trivial_augment", "cutmix"]
+    unclear = ["auto_augment", "smoothing"]
+    alike = ["no_ema", "rand_augment", "mixup", "erasing", "cutout", "color_jitter"]
+    names = [*clear, *unclear, *alike]
     trained = {index for index in runs.index if index[0].startswith("technique_")}
-    assert trained == {(name, 0) for name in (*names, "technique_distilled")}
-    recipe = runs.loc["residual_se_muon", 0]
-    assert (round(100 * recipe["test_accuracy"], 2), round(100 * recipe["train_accuracy"])) == (89.55, 96)
-    for part in ("val_accuracy", "test_accuracy"):
-        assert max(runs.loc[name, 0][part] - recipe[part] for name in names) < 0.0015
-
-    def minus_recipe(name, preset="full"):
-        return evidence.network("cifar10", f"technique_{name}", preset).minus("residual_se_muon")
-
-    assert all(minus_recipe(name).low < 0 < minus_recipe(name).high for name in alike)
-    assert {name: round(100 * minus_recipe(name).mean, 1) for name in costs} == costs
-    assert max(minus_recipe(name).high for name in costs) < 0
-    fitted = {name: round(100 * runs.loc[name, 0]["train_accuracy"]) for name in names}
-    as_well = {fitted.pop("technique_no_ema"), fitted.pop("technique_dropout")}
-    assert as_well == {96} and (min(fitted.values()), max(fitted.values())) == (91, 95)
-    ece = {name: runs.loc[name, 0]["ece"] for name in names}
-    calibrated = ["technique_trivial_augment", "technique_auto_augment"]
-    assert sorted(ece, key=ece.get)[:2] == calibrated
-    assert [round(100 * value, 1) for value in (*map(ece.get, calibrated), recipe["ece"])] == [0.7, 0.7, 2.9]
-    underconfident = {"technique_mixup": 6, "technique_smoothing": 6, "technique_cutmix": 13}
-    assert {name: round(100 * ece.pop(name)) for name in underconfident} == underconfident
-    assert round(100 * ece.pop("technique_dropout"), 1) == 3.7 and max(ece.values()) < 0.03
-    assert max(runs.loc[name, 0]["temperature"] for name in underconfident) < 0.8
+    assert trained == {(f"technique_{name}", 0) for name in (*names, "distilled")}
+    found = {name: minus_recipe(evidence, name, "full") for name in names}
+    costs = [found[name].mean for name in clear]
+    assert costs == sorted(costs, reverse=True) and max(costs) < -2 * spread
+    assert [round(100 * cost, 1) for cost in (costs[0], costs[-1])] == [-0.8, -1.9]
+    assert [round(100 * found[name].mean, 1) for name in unclear] == [-0.6, -0.6]
+    assert all(0.01 < p < 0.05 for name in unclear for p in found[name].p_values)
+    assert all(includes_zero(found[name]) for name in alike)
+    assert max(one.mean for one in found.values()) < 0.0015
+    of = {name: runs.loc[f"technique_{name}", 0] for name in names}
+    fitted = [of[name]["train_accuracy"] < recipe["train_accuracy"] - 0.002 for name in names]
+    assert sum(fitted) > len(names) / 2
+    assert sorted(of, key=lambda name: of[name]["ece"])[:2] == ["trivial_augment", "auto_augment"]
+    assert max(of[name]["temperature"] for name in ("mixup", "smoothing", "cutmix")) < 0.8, "underconfident"
 
 
 def test_every_technique_is_measured(evidence):
