@@ -136,8 +136,9 @@ def load_dataset(
         where = f"{origin} for {name!r}"
     elif isinstance(source, (str, os.PathLike)):
         path = Path(os.path.expanduser(source))
-        splits, origin = read_folder(path, size) if path.is_dir() else read_npz(path), path.resolve().name
-        name, where = origin if path.is_dir() else path.stem, repr(str(path))
+        splits = read_folder(path, size) if path.is_dir() else read_npz(path)
+        origin, where = path.resolve().name, repr(str(path))
+        name = origin if path.is_dir() else path.stem
     else:
         splits, origin = read_arrays(source, size), "memory"
         name, where = "images", origin

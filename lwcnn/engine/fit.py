@@ -1,5 +1,6 @@
 """`keras.Model.fit` with the engine, for your own models. Experiments are trained by `training/loop.py` instead."""
 
+import contextlib
 import sys
 from collections.abc import Iterator
 
@@ -91,7 +92,7 @@ def fast_fit(
     logs: dict[str, float] = {}
     for epoch in range(first_epoch(model, initial_epoch), epochs):
         calls.on_epoch_begin(epoch)
-        with Epoch(model) as training:
+        with _unadvanced_by_errors(model.optimizer), Epoch(model) as training:
             for step, (images, truth) in enumerate(_batches(inputs, labels, batch_size, shuffle)):
                 calls.on_train_batch_begin(step)
                 logs = training.step(images, truth)
@@ -107,6 +108,17 @@ def fast_fit(
             break
     calls.on_train_end(logs)
     return model.history
+
+
+@contextlib.contextmanager
+def _unadvanced_by_errors(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Restores the number of steps, which callbacks see, if the block raises: its steps are not written back."""
+    before = int(optimizer.iterations)
+    try:
+        yield
+    except BaseException:
+        optimizer.iterations.assign(before)
+        raise
 
 
 def _unsupported_data(model: keras.Model, pairs: list[list[list]], batch_size) -> str | None:

@@ -85,7 +85,7 @@ def train_submodels(experiment: MergedExperiment, sequence: PhaseSequence) -> li
 def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], keras.Model]) -> keras.Model:
     """Returns the model that the phases train: a new one, or the merge of submodels that are trained here."""
     if isinstance(experiment, NetworkExperiment):
-        sequence.depends_on(plain_settings(experiment.network))
+        sequence.depends_on([type(experiment.network).__name__, plain_settings(experiment.network)])
     elif isinstance(experiment, types.FineTunedExperiment):
         sequence.depends_on([Path(experiment.start).name, experiment.checksum])
     elif isinstance(experiment, ReproductionExperiment):

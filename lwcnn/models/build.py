@@ -1,13 +1,14 @@
 """Builds a network from its configuration. `dual.py` and `baselines/reproduction.py` build the merged models."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import keras
 
 from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
 from lwcnn.models.baselines.resnet import build_resnet
-from lwcnn.models.configs import ApplicationConfig, NetworkConfig, RepoResidualSEConfig, ResNetConfig
+from lwcnn.models.configs import ApplicationConfig, NetworkConfig, RepoResidualSEConfig, ResidualSEConfig, ResNetConfig
 from lwcnn.models.residual_se import build_residual_se
 
 
@@ -28,4 +29,7 @@ def build_network(
             return build_application(input_shape, num_classes, config)
         case RepoResidualSEConfig():
             return build_repo_residual_se(input_shape, num_classes, config)
-    return build_residual_se(input_shape, num_classes, config)
+        case ResidualSEConfig():
+            return build_residual_se(input_shape, num_classes, config)
+        case _:
+            assert_never(config)

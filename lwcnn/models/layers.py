@@ -1,4 +1,4 @@
-"""Custom Keras layers, and helpers of all network builders: shape checks and the channels-last format.
+"""Custom Keras layers, and what all network builders need: shape checks and the channels-last format.
 
 The layers are registered as "lwcnn>ChannelStatistics", "lwcnn>LearnedMix" and "lwcnn>SoftVoting": model files hold
 these names.

@@ -1,7 +1,7 @@
 """What holds for every augmentation: its draws, its type and range, the sizes it takes, what it refuses."""
 
 import hashlib
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -236,3 +236,12 @@ def test_crops_reach_beyond_the_image(fill, mode, channels):
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 5), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
     for image, crops in zip(out, windows, strict=True):
         assert (crops == image).all(axis=(2, 3, 4)).any()
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Augmentation) if field.name != "fill"])
+def test_every_setting_changes_images_and_is_documented(name):
+    default = getattr(Augmentation(), name)
+    value = next(value for one in EACH.values() if (value := getattr(one, name)) != default)
+    images = random_images(40, 9, 9)
+    assert (augment_batch(images, Augmentation(**{name: value}), 0, 0, np.arange(40)) != images).any()
+    assert f"        {name}: " in Augmentation.__doc__

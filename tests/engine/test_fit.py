@@ -165,6 +165,20 @@ def test_callbacks_act_at_the_end_of_an_epoch():
         np.testing.assert_array_equal(a, b)
 
 
+def test_an_error_in_a_callback_leaves_the_model_as_before_the_epoch():
+    model = build()
+    before = model.get_weights()
+
+    class Fails(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fast_fit(model, X, Y, batch_size=10, verbose=0, callbacks=[Fails()])
+    assert int(model.optimizer.iterations) == 0
+    assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))
+
+
 def test_callbacks_see_the_number_of_the_step():
     def rates(fit):
         seen = []

@@ -38,8 +38,8 @@ def takes_long(name):
 
 
 # Of the ablation of parts, all of which reach 97% at 28x28 pixels, the whole. The recipes of `residual_se` and
-# `residual_se_distilled` on other networks are left out, and so are the Wren family, which Keras trains, and the
-# techniques, each a change of `residual_se_muon`.
+# `residual_se_distilled` on other networks are left out, and so are the Wren family, whose recipes are long, and
+# the techniques, each a change of `residual_se_muon`.
 LEFT_OUT = {*PARTS_EXPERIMENTS, "residual_se_small", "residual_se_small_distilled", "residual_plain"} - {WHOLE}
 LEFT_OUT |= {*FAMILY_EXPERIMENTS, *TECHNIQUE_EXPERIMENTS}
 NAMES = [name for name in EXPERIMENT_NAMES if not takes_long(name) and name not in LEFT_OUT]

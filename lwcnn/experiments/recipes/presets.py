@@ -32,14 +32,24 @@ class Preset:
 
 PRESETS = {
     "smoke": Preset(
-        "smoke", 1, 1, 1, 64, tuned_dual=1, tuned=2, fold=1, network=1, repo=(2, 1, 1, 1, 1), num_images=600
+        "smoke", dual=1, head=1, all=1, batch_size=64, tuned_dual=1, tuned=2, fold=1, network=1,
+        repo=(2, 1, 1, 1, 1), num_images=600,
     ),
-    "quick": Preset("quick", 8, 4, 5, 64, 4, 17, 2, 15, repo=(12, 2, 2, 2, 4)),
+    "quick": Preset(
+        "quick", dual=8, head=4, all=5, batch_size=64, tuned_dual=4, tuned=17, fold=2, network=15,
+        repo=(12, 2, 2, 2, 4),
+    ),
     # An hour or two on two CPU cores, for networks whose own recipes take 70 to 250 epochs.
-    "medium": Preset("medium", 14, 10, 20, 32, 8, 30, 5, 30, repo=(20, 3, 3, 3, 6)),
+    "medium": Preset(
+        "medium", dual=14, head=10, all=20, batch_size=32, tuned_dual=8, tuned=30, fold=5, network=30,
+        repo=(20, 3, 3, 3, 6),
+    ),
     # dual and all: the author's notebook; head: paper; repo: the reproduction's notebook
-    "full": Preset("full", 20, 20, 50, 32, 15, 60, 10, 60, repo=(30, 5, 5, 5, 10)),
-}
+    "full": Preset(
+        "full", dual=20, head=20, all=50, batch_size=32, tuned_dual=15, tuned=60, fold=10, network=60,
+        repo=(30, 5, 5, 5, 10),
+    ),
+}  # fmt: skip
 
 
 def get_preset(name: str) -> Preset:
