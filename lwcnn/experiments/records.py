@@ -104,7 +104,9 @@ def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
     return Split(*(Images(data.x_train, data.y_train, np.flatnonzero(np.isin(copy_of, part))) for part in parts))
 
 
-def load_or_make(path: Path, run: dict, make: Callable[[], dict], needed: str, note: Callable[[str], None]) -> dict:
+def load_or_make(
+    path: Path, identity: dict, make: Callable[[], dict], needed: str, note: Callable[[str], None]
+) -> dict:
     """Returns the result at a path; if it does not exist, one process makes and writes it with `make`."""
     result = None
     if not path.exists():
@@ -112,23 +114,27 @@ def load_or_make(path: Path, run: dict, make: Callable[[], dict], needed: str, n
             if not path.exists():  # else another process has written it in the meantime
                 result = make()
     if result is None:
-        result = check_finished(path, run, needed)
+        result = check_finished(path, identity, needed)
         for name in ("backend", "step"):
-            if result.get(name, run[name]) != run[name]:  # older results do not have every key
-                note(f"{path} is used as it is: it was made with {name} {result[name]}, this process has {run[name]}")
+            if result.get(name, identity[name]) != identity[name]:  # older results do not have every key
+                note(
+                    f"{path} is used as it is: it was made with {name} {result[name]}, this process has {identity[name]}"
+                )
         note(f"finished before: {needed.replace('_', ' ')} {100 * result[needed]:.2f}%, {path}")
     for sign in result.get("warnings", []):
         note(f"warning: {sign}")
     return result
 
 
-def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict:
+def check_finished(path: Path, identity: dict, needed: str = "test_accuracy") -> dict:
     """Loads a result and checks that it belongs to a run, and has the accuracy `needed`."""
     result = read_json(path)
     config, checksum, accuracy = result["config"], result["data_checksum"], result[needed]
     if not isinstance(config, dict) or not isinstance(checksum, str) or not isinstance(accuracy, (int, float)):
         raise wrong(f"Move {path} away and run again", "a file that is not the result of a run")
-    if differing := sorted(set(_differences(config, run["config"])) - {"question", "start"}):  # which only describe
+    if differing := sorted(
+        set(_differences(config, identity["config"])) - {"question", "start"}
+    ):  # which only describe
         is_computing = any(name.startswith("computing") for name in differing)
         raise LwcnnError(
             f"{path} was made with another configuration; move it away, or use other folders for results and models. "
@@ -136,10 +142,10 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
             f"{' (give the same --precision and --devices)' if is_computing else ''}"
             f"{' (of the network from which fine-tuning starts)' if 'checksum' in differing else ''}"
         )
-    if checksum != run["data_checksum"]:
+    if checksum != identity["data_checksum"]:
         raise LwcnnError(
             f"{path} was made with other images; move it away, or use other folders for results and models. "
-            f"Received checksum {run['data_checksum'][:12]}, the file has {checksum[:12]}"
+            f"Received checksum {identity['data_checksum'][:12]}, the file has {checksum[:12]}"
         )
     return result
 

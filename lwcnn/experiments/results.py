@@ -30,12 +30,12 @@ DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": 
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
 
 # Keys that a file must have.
-_IDENTITY = ("dataset", "experiment", "preset", "seed")
+_NAMES = ("dataset", "experiment", "preset", "seed")
 _PROVENANCE = ("data_checksum", "backend", "device", "commit", "num_threads", "versions")
 _ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy", "ece", "per_class_accuracy", "confusion_matrix")
 _COSTS = ("params", "macs", "num_train_images", "num_val_images", "train_seconds")
-_RUN = (*_IDENTITY, *_COSTS, *_ACCURACIES, "history", "weights", "config", *_PROVENANCE)
-_FOLDS = (*_IDENTITY, "leaky", "accuracies", "fold_histories", "train_seconds", *_PROVENANCE)
+_RUN = (*_NAMES, *_COSTS, *_ACCURACIES, "history", "weights", "config", *_PROVENANCE)
+_FOLDS = (*_NAMES, "leaky", "accuracies", "fold_histories", "train_seconds", *_PROVENANCE)
 _EXPORT = ("model", "format", "dataset")
 _NETWORK = ("model", "params", "macs", "float32_bytes", "memory_mb")
 _TRIAL_KEYS = ("trial", "dataset", "data_checksum", "seed", "epochs", "val_accuracy", "params", "macs", "train_seconds")
