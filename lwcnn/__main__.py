@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> int:
-    """Runs the command line and returns its exit code; Ctrl-C ends it quietly while Python still imports it, too."""
+    """Runs the command line and returns its exit code. Ctrl-C ends it quietly, also while modules are imported."""
     try:
         from lwcnn.cli.main import main as run
 

@@ -80,8 +80,8 @@ def check_image_array(images: np.ndarray, key: str) -> np.ndarray:
     if images.dtype != np.uint8:
         is_number = images.dtype.kind in "iuf" and images.size
         values = f", values from {images.min():g} to {images.max():g}" if is_number else ""
-        example = "(images * 255).round().astype('uint8') for values from 0 to 1"
-        raise wrong(f"Give {key!r} as uint8, 0..255, such as {example}", f"dtype {images.dtype}{values}")
+        example = "images.round().astype('uint8'); multiply values from 0 to 1 by 255 first"
+        raise wrong(f"Give {key!r} as uint8, 0..255: {example}", f"dtype {images.dtype}{values}")
     if images.ndim not in (3, 4):
         raise wrong(f"Give {key!r} the shape (n, height, width) or (n, height, width, channels)", found)
     if images.size == 0:

@@ -6,7 +6,7 @@ import numpy as np
 
 from lwcnn.evaluation.predict import require_classifier_of
 from lwcnn.models.graph import layer_outputs
-from lwcnn.system.errors import require_known, wrong
+from lwcnn.system.errors import wrong
 
 
 def gradcam_heatmap(
@@ -18,7 +18,8 @@ def gradcam_heatmap(
         model: Keras model that returns logits.
         images: Array of shape (n, height, width, channels), 0 to 255.
         class_index: Label of one class for all images, or an integer array of shape (n,).
-        layer: Name of a layer with feature maps. None is the last convolution of the network, or of its first branch.
+        layer: Name of a layer with feature maps. None is the last convolution or batch normalization whose output has
+            more than one row and column; with several branches, that of the first.
 
     Returns:
         Heatmaps of shape (n, height, width), float32 between 0 and 1. Each is divided by its maximum and resized
@@ -39,7 +40,8 @@ def gradcam_heatmap(
     require_classifier_of(images, model)
     outputs = layer_outputs(model)
     layer = layer or default_layers(model)[0]
-    require_known("layer", layer, outputs)
+    if layer not in outputs:
+        raise wrong("Give the name of a layer with feature maps; model.summary() lists the layers", repr(layer))
     activation = outputs[layer]
     num_classes, classes = model.output_shape[-1], np.broadcast_to(class_index, len(images))
     if not 0 <= classes.min() <= classes.max() < num_classes:

@@ -30,10 +30,17 @@ class _Lock(JournalFileSymlinkLock):
 
     def acquire(self) -> bool:
         is_acquired = super().acquire()
+        try:
+            self._remove_incomplete_line()
+        except BaseException:  # Optuna releases only a lock that it got
+            self.release()
+            raise
+        return is_acquired
+
+    def _remove_incomplete_line(self) -> None:
         with self._path.open("rb+") as journal:
             if journal.seek(0, os.SEEK_END):
                 journal.seek(-1, os.SEEK_END)
                 if journal.read() != b"\n":
                     journal.seek(0)
                     journal.truncate(journal.read().rfind(b"\n") + 1)
-        return is_acquired

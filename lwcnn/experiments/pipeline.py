@@ -29,6 +29,8 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
 
     Experiments that share their first phases and a cache train these phases once.
     """
+    if sequence.computing.devices > 1 and isinstance(experiment, types.DistilledExperiment):
+        raise wrong("Distillation trains on one device", f"{sequence.computing.devices} devices")
     sequence.progress.expect(experiment.num_epochs)
     network = getattr(experiment, "network", None)
     normalization = sequence.split.training.channel_statistics() if isinstance(network, ResNetConfig) else None
@@ -122,8 +124,6 @@ def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:
 def _teaching(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Teaching | None:
     if not isinstance(experiment, types.DistilledExperiment):
         return None
-    if sequence.computing.devices > 1:
-        raise wrong("Distillation trains on one device", f"{sequence.computing.devices} devices")
     if teacher is None:
         raise wrong("A distilled experiment needs a teacher", f"teacher=None for {experiment.name!r}")
     weights = b"".join(weight.tobytes() for weight in teacher.get_weights())

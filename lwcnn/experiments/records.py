@@ -117,9 +117,8 @@ def load_or_make(
         result = check_finished(path, identity, needed)
         for name in ("backend", "step"):
             if result.get(name, identity[name]) != identity[name]:  # older results do not have every key
-                note(
-                    f"{path} is used as it is: it was made with {name} {result[name]}, this process has {identity[name]}"
-                )
+                made, now = result[name], identity[name]
+                note(f"{path} is used as it is: it was made with {name} {made}, this process has {now}")
         note(f"finished before: {needed.replace('_', ' ')} {100 * result[needed]:.2f}%, {path}")
     for sign in result.get("warnings", []):
         note(f"warning: {sign}")

@@ -31,7 +31,9 @@ def default_output(path: Path, format_name: str) -> Path:
     return Path("exports") / f"{path.stem}-{format_name}{FORMATS[format_name].extension}"
 
 
-def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, max_drop: float | None = None) -> dict:
+def export_model(
+    path: StrPath, format_name: str, data: Dataset, output: StrPath, max_drop: float | None = None
+) -> dict:
     """Exports a .keras file, compares the export with it on the test images, and writes it beside a JSON report.
 
     Args:
@@ -52,7 +54,7 @@ def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, m
             the format or the output path is wrong.
     """
     require_format(format_name)
-    path, kind = model_file(path), FORMATS[format_name]
+    path, output, kind = model_file(path), Path(output), FORMATS[format_name]
     if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it
         raise wrong(f"Give an output path ending in {kind.extension}", output)
     if kind.extension and output.is_dir():

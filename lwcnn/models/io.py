@@ -50,8 +50,9 @@ def load_model(path: StrPath) -> keras.Model:
         path: Path of the file.
 
     Returns:
-        A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes). If
-        lwcnn wrote the file, it has the attributes `class_names` and `temperature`, which calibrates its probabilities.
+        A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes). If lwcnn wrote the
+        file, it has the attributes `class_names` and `temperature`, the divisor that calibrates its logits; 1 if none
+        was fitted.
 
     Raises:
         LwcnnError: The file is missing, not a .keras file, damaged, unsafe or too large, its weights are not finite,

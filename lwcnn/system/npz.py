@@ -80,5 +80,5 @@ def require_memory(size: int, source: str) -> None:
     """Raises LwcnnError unless arrays of `size` bytes, from a source that the message names, fit into memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > _MEMORY_FRACTION * memory:
-        advice = f"Give smaller or fewer images: this machine has {memory / 2**30:,.1f} GiB of memory"
+        advice = f"Give fewer images, or smaller ones (--size): this machine has {memory / 2**30:,.1f} GiB of memory"
         raise Unavailable(f"{advice}. Received: {size / 2**30:,.1f} GiB in {source}")

@@ -355,7 +355,7 @@ def test_digits_are_enlarged_as_by_opencv():
 @pytest.mark.parametrize(
     "change, said",
     [
-        ({"x_train": lambda x: x / 255}, r"as uint8, 0..255, such as \(images \* 255\).*float64, values from 0 to 1"),
+        ({"x_train": lambda x: x / 255}, r"as uint8, 0..255: images.round\(\).*float64, values from 0 to 1"),
         ({"x_train": lambda x: x.astype(np.int16) * 16}, "as uint8, 0..255.*dtype int16, values from 0 to 4080"),
         ({"x_train": lambda x: np.where(x == 9, np.nan, x)}, "as uint8, 0..255.*values from nan to nan"),
         ({"x_train": lambda x: x > 9}, r"as uint8, 0..255.*Received: dtype bool"),

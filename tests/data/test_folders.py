@@ -380,7 +380,7 @@ def test_a_folder_needs_memory_for_three_copies_of_its_pixels(memory, fits, tmp_
     if fits:
         assert read_images(found, (100, 100, 3), NUM_COPIES)[0].shape == (10, 100, 100, 3)
     else:
-        with pytest.raises(LwcnnError, match="Give smaller or fewer images.*3 x 10 images of shape"):
+        with pytest.raises(LwcnnError, match="Give fewer images, or smaller ones.*3 x 10 images of shape"):
             read_images(found, (100, 100, 3), NUM_COPIES)
 
 

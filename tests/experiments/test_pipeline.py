@@ -71,8 +71,8 @@ def test_every_phase_has_another_key_where_what_determines_it_differs(keys, chan
     assert set(keys(plan, **change)).isdisjoint(before)
 
 
-def test_interrupted_runs_of_earlier_versions_are_found(keys):
-    """Their checkpoints have these names: a setting that was added later must not change them."""
+def test_the_names_of_checkpoints_are_these(keys):
+    """A setting that is added later must not change them, so that interrupted runs are found."""
     assert keys(get_experiment("paper", "smoke")) == ["501b48dc46fd6738", "2f5c5a986d6269ac", "f9504a7bfad7f29c"]
     single = keys(get_experiment("single", "smoke"))
     assert single == ["fe38f135fc06bd54", "08e702046c33facc", "c3c00cbd24b02a70"]

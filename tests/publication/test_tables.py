@@ -125,12 +125,15 @@ def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
     resnet = cells(table, "narrow_resnet18")
     assert resnet[:5] == ["narrow ResNet-18 (`narrow_resnet18`)", "1,234", "5.6", "0.0", "2.2"]
     assert resnet[5:8] == ["not run", "95.53", "not run"]
+    assert cells(table, "mobilenet_v2_momentum")[5:8] == ["1.25 (1.50)", "", "80.00 (15 epochs)"]
+
+
+def test_the_command_of_a_run_has_its_backend_epochs_and_precision(tmp_path):
     run = {"backend": "jax", "precision": "mixed_bfloat16"}
     write_run(tmp_path, "cifar10/narrow_resnet18-epochs100/full", 0, 50, **run)
     command = "lwcnn train narrow_resnet18 --dataset cifar10 --preset full --epochs 100 --seeds 0"
     trained = Evidence(tmp_path).network("cifar10", "narrow_resnet18-epochs100")
     assert trained.command == f"KERAS_BACKEND=jax {command} --precision mixed_bfloat16"
-    assert cells(table, "mobilenet_v2_momentum")[5:8] == ["1.25 (1.50)", "", "80.00 (15 epochs)"]
 
 
 def test_tables_of_few_runs_are_shown_and_a_folder_without_runs_is_refused(evidence, tmp_path):

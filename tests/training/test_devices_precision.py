@@ -10,7 +10,7 @@ from made_data import InterruptedAt, Interruption, make_split
 
 from lwcnn.cli.main import main
 from lwcnn.data.images import Images, Split
-from lwcnn.experiments.pipeline import _teaching, train_method
+from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.sequence import PhaseSequence
@@ -62,7 +62,7 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(LwcnnError, match="one device. Received: 2 devices"):
         images = Images(np.zeros((4, *SHAPE), np.uint8), np.arange(4))
         sequence = PhaseSequence(Split(images, images), 4, 0, computing=Computing(devices=2))
-        _teaching(get_experiment("residual_se_small_distilled"), sequence, None)
+        train_method(get_experiment("residual_se_small_distilled"), sequence)
 
 
 def test_the_scope_ends():

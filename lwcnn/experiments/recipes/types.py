@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -149,6 +149,8 @@ def _set(node: Any, path: list[str], value: Any) -> Any:
     if isinstance(node, tuple):
         require_known("item", first, ["*", *map(str, range(len(node)))])
         return tuple(_set(item, rest, value) if first in ("*", str(i)) else item for i, item in enumerate(node))
+    if not is_dataclass(node) or isinstance(node, type):
+        raise wrong(f"Give a setting that exists: there is no {first!r} in this value", repr(node))
     require_known(f"setting of {type(node).__name__}", first, [field.name for field in fields(node)])
     return replace(node, **{first: _set(getattr(node, first), rest, value)})
 

@@ -70,7 +70,7 @@ class Network:
             label, call = int(runtime(image)[0].argmax()), partial(runtime.run, runtime.prepare(image))
             times = time_calls(call, NUM_RUNS, MAX_SECONDS, num_warm_up=0)
             size = f"{len(self.files[precision]):,}"
-            rows.append([precision, self.class_names[label], size, f"{np.median(times):#.2g}"])
+            rows.append([precision, self.class_names[label], size, f"{float(f'{np.median(times):.2g}'):g}"])
         return rows
 
 

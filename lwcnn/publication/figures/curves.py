@@ -157,11 +157,13 @@ def robustness(inputs: Inputs) -> Figure:
     colors, markers = ({name: look[i] for name, look in looks.items()} for i in (0, 1))
     look: Look = {"y": "accuracy, %", "hue": "network", "palette": colors, "errorbar": None, "markersize": 4}
     sns.lineplot(frame, x="severity", style="network", markers=markers, dashes=False, ax=axes[0], **look)
-    few = frame[(frame["severity"] > 0) & frame["experiment"].isin(BY_CORRUPTION)]
+    corrupted = frame[frame["severity"] > 0]
+    few = corrupted[corrupted["experiment"].isin(BY_CORRUPTION)]
+    few = few if len(few) else corrupted
     look["markers"] = [markers[name] for name in few["network"].unique()]
     sns.pointplot(few, x="corruption", linestyle="none", legend=False, ax=axes[1], **look)
     axes[0].set_xlabel("severity (0: not corrupted)")
-    axes[1].set_xlabel("corruption, mean of severities 1 to 5")
+    axes[1].set_xlabel(f"corruption, mean of severities 1 to 5; {few['network'].nunique()} of {len(looks)} networks")
     axes[1].tick_params(axis="x", labelrotation=45)
     axes[1].legend(*axes[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.01, 0.5))
     axes[0].legend_ = None

@@ -50,7 +50,7 @@ def styled(width: float, height: float | Callable) -> Callable:
         signature = inspect.signature(draw)
         on_axis = signature.parameters["ax"].replace(default=None, annotation=Axes | None)
         parameters = {**signature.parameters, "ax": on_axis}.values()
-        plot.__signature__ = signature.replace(parameters=[*parameters], return_annotation=Figure)  # type: ignore
+        plot.__signature__ = signature.replace(parameters=[*parameters], return_annotation=Figure)  # type: ignore[attr-defined]
         return plot
 
     return decorate

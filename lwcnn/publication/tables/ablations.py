@@ -103,18 +103,21 @@ def techniques(evidence: Evidence) -> Table:
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
         base = evidence.network("cifar10", TECHNIQUE_BASE, preset)
         recipe = base.runs.set_index("seed")["test_accuracy"]
-        groups.append([[f"none: the recipe, `{preset}`", "", *_accuracies(base), "", "", "", _ece(base), "1.00"]])
+        groups.append(
+            [[f"none: the recipe, `{preset}`", "", *_seeds_and_accuracies(base), "", "", "", _ece(base), "1.00"]]
+        )
         gains = (some["test_accuracy"] - some["seed"].map(recipe)).groupby(some["experiment"]).mean()
         for name in gains.sort_values(ascending=False, kind="stable").index:
             network, one = evidence.network("cifar10", name, preset), found[name]
             gained = [*gain_cells(network, TECHNIQUE_BASE), or_missing(_on_validation, network)]
-            measured = [*_accuracies(network), *gained, _ece(network), times.get(name, "")]
+            measured = [*_seeds_and_accuracies(network), *gained, _ece(network), times.get(name, "")]
             groups[-1].append([one.title, one.group, *measured])
     points = ["points", "p", "validation"]
     return Table(["technique", "group", "seeds", "training %", "test %", *points, "ECE %", "time"], groups)
 
 
-def _accuracies(network: Network) -> list[Cell]:
+def _seeds_and_accuracies(network: Network) -> list[Cell]:
+    """Returns the number of seeds and the mean training and test accuracy."""
     runs = network.runs
     training = percent(runs["train_accuracy"].mean(), 1).bare()
     return [str(len(runs)), training, mean_accuracy(network)]
