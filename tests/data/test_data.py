@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pooch
 import pytest
+from made_data import ROOT
 from PIL import Image
 from scipy.io import savemat
 
@@ -28,6 +29,7 @@ from lwcnn.data.formats import READERS, enlarge_digits
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, ENTRIES, INPUT_SHAPES, NUM_IMAGES, OFFICIAL_CHECKSUMS
 from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import read_json
 
 IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 SHARED_DATA = os.environ.get("LWCNN_DATA_DIR")
@@ -386,6 +388,16 @@ def test_class_names_are_read_from_bytes_and_must_differ(tmp_path):
     save(path, **made_arrays(), class_names=np.array(["cat", "dog"] * 5))
     with pytest.raises(LwcnnError, match="a distinct name. Received: 'cat', 'dog' more than once in .*a.npz"):
         load_dataset(path)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
+def test_committed_results_are_of_the_official_images_and_classes(name):
+    path = next((ROOT / "results" / name).glob("*/full/seed0.json"))
+    result = read_json(path)
+    assert result["data_checksum"] == OFFICIAL_CHECKSUMS[name]
+    assert tuple(result["per_class_accuracy"]) == CLASS_NAMES[name]
+    num_train = result["num_train_images"] + result["num_val_images"]
+    assert (num_train, np.sum(result["confusion_matrix"])) == NUM_IMAGES[name]
 
 
 # ---- bad input
