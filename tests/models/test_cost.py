@@ -39,7 +39,7 @@ def of_one(layer, shape=(8, 10, 6)):
         (layers.Conv2D(4, (3, 5), strides=2, padding="same"), 4 * 5 * 4 * 15 * 6),
         (layers.Conv2D(4, 3, dilation_rate=2), 4 * 6 * 4 * 9 * 6),
         (layers.Conv2D(4, 3, groups=2), 6 * 8 * 4 * 9 * 3),
-        (layers.Conv2D(4, 3, data_format="channels_first"), 8 * 4 * 4 * 9 * 8),
+        (layers.Conv2D(5, 3, data_format="channels_first"), 8 * 4 * 5 * 9 * 8),
         (layers.DepthwiseConv2D(3, depth_multiplier=2), 6 * 8 * 9 * 12),
         (layers.SeparableConv2D(5, 3, strides=2), 3 * 4 * (9 * 6 + 6 * 5)),
         (layers.Dense(7), 8 * 10 * 6 * 7),

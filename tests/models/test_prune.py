@@ -12,6 +12,7 @@ from lwcnn.data.images import Images, Split
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
+from lwcnn.training.average import MovingAverage
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 
@@ -67,6 +68,8 @@ def test_both_methods_keep_as_many_parameters_at_half_the_learning_rate(prune, n
 def test_removed_weights_stay_zero_in_training(prune, monkeypatch):
     model, images = randomize(build_residual_se(SHAPE, 10, TINY_NETWORK)), Images(*make_images(32, SHAPE))
     monkeypatch.setitem(prune["KEPT"], "tiny", model.count_params() - 500)
+    assign, averages = MovingAverage.assign, []
+    monkeypatch.setattr(MovingAverage, "assign", lambda average: averages.append(average) or assign(average))
     phase = Phase("all", OptimizerConfig("sgd", 0.1, ema=0.5), 2, batch_size=16)
     pruned, train = prune["without_weights"](model, "tiny", phase, Split(images, images), None)
 
@@ -79,3 +82,6 @@ def test_removed_weights_stay_zero_in_training(prune, monkeypatch):
     for now, then in zip(zeros(), removed, strict=True):
         np.testing.assert_array_equal(now, then)
     assert not np.array_equal(pruned.get_layer("head_logits").get_weights()[0], before)
+    (average,) = averages  # what is measured
+    for variable, value in zip(average.variables, average.values, strict=True):
+        np.testing.assert_array_equal(variable, value)
