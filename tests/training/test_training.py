@@ -392,6 +392,13 @@ def test_assigned_averages_are_copies():
     np.testing.assert_array_equal(taken, [[0, 0]])
 
 
+def test_averages_that_are_not_finite_give_no_warning():
+    average = MovingAverage([None], 0.5)  # a phase whose loss is not finite ends with advice
+    for _ in range(2):
+        average.update(lambda variable: np.array([np.inf]))
+    assert np.isnan(average.values).all()
+
+
 def test_averaged_batch_norm_statistics_are_kept(parts, monkeypatch):
     """EMA in NumPy: from the moments after every step; those of the weights' average are kept, with those."""
     rows = []
