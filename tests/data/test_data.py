@@ -27,7 +27,15 @@ from scipy.io import savemat
 from lwcnn.data import formats
 from lwcnn.data.datasets import find_dataset, load_dataset
 from lwcnn.data.formats import READERS, enlarge_digits
-from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, ENTRIES, INPUT_SHAPES, NUM_IMAGES, OFFICIAL_CHECKSUMS
+from lwcnn.data.known import (
+    CLASS_NAMES,
+    DATASET_NAMES,
+    ENTRIES,
+    INPUT_SHAPES,
+    NUM_IMAGES,
+    OFFICIAL_CHECKSUMS,
+    is_dataset_name,
+)
 from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
@@ -422,6 +430,11 @@ def test_committed_results_are_of_the_official_images_and_classes(name):
 def test_unknown_name():
     with pytest.raises(LwcnnError, match="Did you mean 'fashion_mnist'.*Received: 'fashon_mnist'"):
         load_dataset("fashon_mnist")
+
+
+@pytest.mark.parametrize("source", ["gone.npz", Path("gone"), "./gone"])
+def test_a_path_is_no_unknown_name(source):
+    assert not is_dataset_name(source)
 
 
 def test_missing_data_dir(tmp_path, monkeypatch):
