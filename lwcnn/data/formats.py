@@ -100,7 +100,7 @@ def _read_idx(folder: Path, stem: str) -> np.ndarray:
         raise FileNotFoundError(stem)
     with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
         zero, dtype_code, ndim = struct.unpack(">HBB", stream.read(4))
-        if (zero, dtype_code) != (0, 8) or ndim > 4:  # 8 is unsigned bytes
+        if (zero, dtype_code) != (0, 8):  # 8 is unsigned bytes
             raise ValueError(f"{stem} is not an IDX file of bytes")
         shape = struct.unpack(f">{ndim}I", stream.read(4 * ndim))
         size = math.prod(shape)

@@ -31,6 +31,13 @@ def test_activations_overwrite_their_input():
     assert published(memory(model))[2] == "18.71" and memory(model)["passes"] < 50
 
 
+def test_views_of_an_input_and_operations_on_the_image_are_not_stored():
+    images = keras.Input((4, 4, 3))
+    x = layers.Normalization(mean=0.5, variance=1.0)(layers.Rescaling(1 / 255)(images))
+    x = layers.Identity()(layers.Reshape((2, 24))(layers.LeakyReLU()(layers.Activation("tanh")(x))))
+    assert memory(keras.Model(images, layers.Dense(5)(layers.Flatten()(x))))["passes"] == 2 * 4 * 5 / 2**20
+
+
 def test_rows_of_the_merged_model():
     lines = [line.split() for line in summary_text(build_merged_model((32, 32, 3), 10)).splitlines()]
     assert ["original_conv1", "Conv2D", "30", "x", "30", "x", "10", "280"] in lines

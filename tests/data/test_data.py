@@ -10,6 +10,7 @@ import pickle
 import re
 import struct
 import tarfile
+import tempfile
 import threading
 import time
 import zipfile
@@ -19,15 +20,25 @@ import cv2
 import numpy as np
 import pooch
 import pytest
+from made_data import ROOT
 from PIL import Image
 from scipy.io import savemat
 
 from lwcnn.data import formats
 from lwcnn.data.datasets import find_dataset, load_dataset
 from lwcnn.data.formats import READERS, enlarge_digits
-from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, ENTRIES, INPUT_SHAPES, NUM_IMAGES, OFFICIAL_CHECKSUMS
+from lwcnn.data.known import (
+    CLASS_NAMES,
+    DATASET_NAMES,
+    ENTRIES,
+    INPUT_SHAPES,
+    NUM_IMAGES,
+    OFFICIAL_CHECKSUMS,
+    is_dataset_name,
+)
 from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import read_json
 
 IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 SHARED_DATA = os.environ.get("LWCNN_DATA_DIR")
@@ -231,6 +242,9 @@ def test_relative_and_empty_variable(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LWCNN_DATA_DIR", "d")
     assert find_dataset("mnist") == "LWCNN_DATA_DIR/mnist.npz"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LWCNN_DATA_DIR", "~/d")
+    assert find_dataset("mnist") == "LWCNN_DATA_DIR/mnist.npz"
     monkeypatch.setenv("LWCNN_DATA_DIR", "")
     assert find_dataset("mnist") is None
 
@@ -379,6 +393,18 @@ def test_a_file_that_is_called_dots_stays_in_its_folder(tmp_path):
     assert dataset.name == f"unnamed-{dataset.checksum[:8]}"
 
 
+def test_images_have_four_channels_at_most():
+    four, five = (made_arrays((6, 6, channels)) for channels in (4, 5))
+    assert load_dataset((four["x_train"], four["y_train"])).input_shape == (6, 6, 4)
+    with pytest.raises(LwcnnError, match="last axis.*at most 4 are supported"):
+        load_dataset((five["x_train"], five["y_train"]))
+
+
+def test_a_public_name_has_its_own_class_names(tmp_path):
+    save(tmp_path / "mnist.npz", **made_arrays(), class_names=np.array(list("abcdefghij")))
+    assert load_dataset("mnist", tmp_path).class_names == CLASS_NAMES["mnist"]
+
+
 def test_class_names_are_read_from_bytes_and_must_differ(tmp_path):
     latin = [b"n%d" % i for i in range(8)] + ["kő".encode(), "café".encode("latin-1")]
     path = save(tmp_path / "a.npz", **made_arrays(), class_names=np.array(latin))
@@ -388,12 +414,27 @@ def test_class_names_are_read_from_bytes_and_must_differ(tmp_path):
         load_dataset(path)
 
 
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
+def test_committed_results_are_of_the_official_images_and_classes(name):
+    path = next((ROOT / "results" / name).glob("*/full/seed0.json"))
+    result = read_json(path)
+    assert result["data_checksum"] == OFFICIAL_CHECKSUMS[name]
+    assert tuple(result["per_class_accuracy"]) == CLASS_NAMES[name]
+    num_train = result["num_train_images"] + result["num_val_images"]
+    assert (num_train, np.sum(result["confusion_matrix"])) == NUM_IMAGES[name]
+
+
 # ---- bad input
 
 
 def test_unknown_name():
     with pytest.raises(LwcnnError, match="Did you mean 'fashion_mnist'.*Received: 'fashon_mnist'"):
         load_dataset("fashon_mnist")
+
+
+@pytest.mark.parametrize("source", ["gone.npz", Path("gone"), "./gone"])
+def test_a_path_is_no_unknown_name(source):
+    assert not is_dataset_name(source)
 
 
 def test_missing_data_dir(tmp_path, monkeypatch):
@@ -443,6 +484,24 @@ def test_archive_cannot_run_code(tmp_path, monkeypatch):
     assert not (tmp_path / "harm").exists()
 
 
+def test_an_image_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    files, _ = official_files("tiny_imagenet", tmp_path, monkeypatch)
+    (archive,) = files.values()
+    zipfile.ZipFile(io.BytesIO(archive)).extractall(tmp_path)
+    (tmp_path / "tiny-imagenet-200/val/images/val_3.JPEG").write_bytes(b"half")
+    with pytest.raises(LwcnnError, match="Extract the official archive again.*val_3.JPEG.*Received:.*tiny-imagenet"):
+        load_dataset("tiny_imagenet", tmp_path)
+
+
+@pytest.mark.parametrize("start", [(1, 8), (0, 9)])  # no IDX file; signed bytes
+def test_idx_files_hold_unsigned_bytes(tmp_path, start):
+    write_idx(tmp_path / "mnist", made_arrays())
+    path = tmp_path / "mnist" / IDX_NAMES[2]
+    path.write_bytes(struct.pack(">HB", *start) + path.read_bytes()[3:])
+    with pytest.raises(LwcnnError, match="t10k-images-idx3-ubyte is not an IDX file of bytes.*Received:.*mnist"):
+        load_dataset("mnist", tmp_path)
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 def test_broken_idx_files(tmp_path, compressed):
     write_idx(tmp_path / "mnist", made_arrays(), compressed)
@@ -462,6 +521,8 @@ def test_keras_cache_is_where_keras_has_it(tmp_path, monkeypatch):
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".keras" / "datasets"
+    monkeypatch.setattr(os, "access", lambda *_: False)  # of a folder that is not writable
+    assert cache_folder() == Path(tempfile.gettempdir()) / ".keras" / "datasets"
 
 
 def test_wrong_keys(tmp_path):
@@ -502,6 +563,7 @@ X, Y = made_arrays()["x_train"], made_arrays()["y_train"].astype(np.int64)
         ({"x_train": X[:, :0]}, "at least one image in 'x_train'"),
         ({"class_names": np.array(["a", "b"])}, r"labels from 0 to 1 in .*there are 2 classes"),
         ({"class_names": np.array(list("abcdefghijk"))}, "no training image of class k"),
+        ({"class_names": np.array(list("abcdefghij")), "y_train": Y + 1, "y_test": Y[:30] + 1}, "Give y_train - 1"),
         ({"class_names": np.arange(10)}, "array of strings"),
         ({"class_names": np.array("abc")}, r"shape \(\)"),
     ],
@@ -599,6 +661,7 @@ def official_files(name, tmp_path, monkeypatch):
             files[f"{part}_32x32.mat"] = content.getvalue()
         return files, arrays
     elif name == "tiny_imagenet":
+        arrays["y_test"] = arrays["y_test"][::-1]  # in another order than the files
         ids = [f"n{k:08}" for k in range(200)]
         rows = []
         for part in ("train", "val"):

@@ -44,6 +44,14 @@ def test_seeds_that_disagree_widen_the_interval():
     assert (found.mean, found.low, found.high) == (0.5, 0.0, 1.0)
 
 
+def test_the_interval_is_that_of_seeds_and_images_drawn_one_by_one():
+    rng = np.random.default_rng(0)
+    correct = rng.random((3, 400)) < np.array([[0.6], [0.7], [0.8]])
+    means = [correct[rng.integers(0, 3, 3)][:, rng.integers(0, 400, 400)].mean() for _ in range(5000)]
+    found = estimate_accuracy(correct)
+    assert (found.low, found.high) == pytest.approx(np.quantile(means, (0.025, 0.975)), abs=0.005)
+
+
 def test_the_same_runs_give_the_same_interval():
     rng = np.random.default_rng(1)
     runs = [rng.random(300) < 0.8 for _ in range(3)]

@@ -49,7 +49,8 @@ def test_a_new_head_keeps_every_other_weight(start, shape):
 
 def test_a_sequential_model_gets_a_new_head():
     model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(5)])
-    assert replace_head(model, 2, (16, 16, 3)).output_shape == (None, 2)
+    for shape in ((16, 16, 3), (16, 20, 3)):  # whose size the head depends on
+        assert replace_head(model, 2, shape).output_shape == (None, 2)
 
 
 def test_what_gets_no_new_head_says_why():

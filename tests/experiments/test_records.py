@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 
@@ -19,7 +18,7 @@ from lwcnn.training.progress import Progress
 def finished(request, made_dataset, folders):
     """Path, content and loader of a result of each kind."""
     plan = get_experiment("paper", "smoke", made_dataset.spec)
-    result = Run(plan, made_dataset, "smoke", 0).identity | {"step": "another", "backend": keras.backend.backend()}
+    result = Run(plan, made_dataset, "smoke", 0).identity
     path, progress = folders.result("made", "paper", "smoke", 0), Progress("line")
     arguments = {"folders": folders, "progress": progress}
     if request.param == "run":
@@ -34,14 +33,23 @@ def finished(request, made_dataset, folders):
     return path, result, lambda: run_kfold("paper", made_dataset, "smoke", num_folds=2, **arguments)
 
 
-def test_a_result_of_another_step_is_taken_and_said(finished, capsys):
+@pytest.mark.parametrize("name", ["step", "backend"])
+def test_a_result_of_another_step_or_backend_is_taken_and_said_with_its_warnings(finished, name, capsys):
     path, result, load = finished
-    write_json(path, result)
+    write_json(path, result | {name: "another", "warnings": ["no class is predicted"]})
     assert load() == load()
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith(f"{path} is used as it is: it was made with step another, this process has ")
+    assert said[0].startswith(f"{path} is used as it is: it was made with {name} another, this process has ")
     assert said[1].startswith("finished before: ") and said[1].endswith(f"accuracy 90.00%, {path}")
-    assert len(said) == 4
+    assert said[2] == "warning: no class is predicted"
+    assert len(said) == 6
+
+
+def test_a_result_of_more_phases_is_refused(finished):
+    path, result, load = finished
+    write_json(path, result | {"config": result["config"] | {"phases": 2 * list(result["config"]["phases"])}})
+    with pytest.raises(LwcnnError, match="another configuration.*differs in: phases$"):
+        load()
 
 
 @pytest.mark.parametrize(

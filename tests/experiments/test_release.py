@@ -19,6 +19,7 @@ from lwcnn.experiments.folders import save_classes
 from lwcnn.experiments.release import describe_models, is_at_chance, release_best
 from lwcnn.models.description import Description, model_checksum, read_description
 from lwcnn.models.io import load_model, save_model
+from lwcnn.models.surgery import build_ensemble
 from lwcnn.publication import cards
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
@@ -72,6 +73,35 @@ def test_best_by_validation_is_released_and_replaced(folders, add, made_dataset)
     add(3, 0.95)
     assert release_best(made_dataset, "paper", folders) == path and read_description(path).seed == 3
     assert weights(folders) == [None, None, None, "models/made-paper.keras"]
+
+
+def test_features_are_those_of_the_first_test_images(folders, add, made_dataset, monkeypatch):
+    monkeypatch.setattr(release, "NUM_FEATURE_IMAGES", 7)
+    add(0)
+    release_best(made_dataset, "paper", folders)
+    pixels = made_dataset.x_test[:7].reshape(7, -1) / 255 - 0.5
+    with np.load(folders.results / "made/paper/quick/released.npz") as outputs:
+        np.testing.assert_allclose(outputs["features"], pixels, atol=1e-3)
+
+
+def test_features_are_the_inputs_of_the_last_dense_layer_of_the_last_member():
+    image, (images, _) = keras.Input((4, 4, 3)), make_images(6, (4, 4, 3))
+    members = []
+    for units in (5, 7):
+        hidden = keras.layers.Dense(units, "relu")(keras.layers.Flatten()(image))
+        members.append(keras.Model(image, keras.layers.Activation("linear")(keras.layers.Dense(3)(hidden))))
+    expected = keras.Model(image, members[1].layers[2].output).predict(images, verbose=0)
+    assert expected.shape == (6, 7)
+    for model in (members[1], build_ensemble(members)):
+        np.testing.assert_array_equal(release.penultimate_features(model, images), expected)
+
+
+def test_a_release_that_was_cut_off_before_its_result_was_written_is_completed(folders, add, made_dataset):
+    result = add(0)
+    path = release_best(made_dataset, "paper", folders)
+    write_json(folders.result("made", "paper", "quick", 0), result)
+    assert release_best(made_dataset, "paper", folders) == path
+    assert weights(folders) == ["models/made-paper.keras"]
 
 
 def test_of_equal_runs_the_lowest_seed_is_released(folders, add, made_dataset):
@@ -235,7 +265,9 @@ def test_nothing_to_release(folders, made_dataset, tmp_path):
 def test_a_description_says_what_was_measured_on_this_very_model(folders, add, made_dataset):
     with pytest.raises(LwcnnError, match="Train a model first.*Received: "):
         describe_models(folders)
-    add(0, params=1234, temperature=1.5)
+    add(0, params=1234, temperature=1.5, seen="0123abcd")
+    run = folders.result("made", "paper", "quick", 0)
+    write_json(run, {key: value for key, value in read_json(run).items() if key != "seen"})
     path = release_best(made_dataset, "paper", folders)
     exported = {"model": path.name, "format": "litert-int8", "dataset": "made", "experiment": "paper"}
     exported["size_bytes"] = 777
@@ -245,12 +277,13 @@ def test_a_description_says_what_was_measured_on_this_very_model(folders, add, m
     describe_models(folders)
     told = read_description(path)
     assert (told.params, told.temperature, told.license, told.int8_bytes) == (1234, 1.5, "CC0", 777)
+    assert told.seen == "0123abcd", "which only the file knows"
     save_model(other := path.with_name("other.keras"), load_model(path), replace(told, seed=7))
     with pytest.raises(LwcnnError, match="its run is not in the results. Received: .*other.keras"):
         describe_models(folders, "MIT")
     assert read_description(path) == told, "no file is changed"
     other.unlink()
-    folders.result("made", "paper", "quick", 0).unlink()
+    run.unlink()
     with pytest.raises(LwcnnError, match="its run is not in the results. Received: .*made-paper.keras"):
         describe_models(folders)
 

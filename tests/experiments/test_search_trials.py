@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
@@ -13,6 +14,7 @@ from optuna.visualization import matplotlib as figures
 from lwcnn.cli.search import draw
 from lwcnn.experiments import search
 from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.journal import Journal
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.search import PRUNER, Search
@@ -68,6 +70,15 @@ def test_a_line_that_another_process_left_incomplete_is_removed_during_training(
     study.run(2)
     again = Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache")).study
     assert len(again.get_trials(states=[TrialState.COMPLETE])) == 2 and "killed" not in study.path.read_text()
+
+
+def test_the_lock_of_a_relative_path_is_found_so_that_it_can_expire(tmp_path, monkeypatch):
+    """It links to the journal. Optuna reads its age through the link, and waits for ever if that leads nowhere."""
+    (tmp_path / "studies").mkdir()
+    monkeypatch.chdir(tmp_path)
+    journal = Journal(Path("studies/a.journal"))
+    journal._lock.acquire()
+    assert (tmp_path / "studies/a.journal.lock").exists()
 
 
 def test_an_error_of_the_training_is_not_blamed_on_the_journal(data, tmp_path, monkeypatch):

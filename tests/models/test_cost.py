@@ -39,6 +39,7 @@ def of_one(layer, shape=(8, 10, 6)):
         (layers.Conv2D(4, (3, 5), strides=2, padding="same"), 4 * 5 * 4 * 15 * 6),
         (layers.Conv2D(4, 3, dilation_rate=2), 4 * 6 * 4 * 9 * 6),
         (layers.Conv2D(4, 3, groups=2), 6 * 8 * 4 * 9 * 3),
+        (layers.Conv2D(5, 3, data_format="channels_first"), 8 * 4 * 5 * 9 * 8),
         (layers.DepthwiseConv2D(3, depth_multiplier=2), 6 * 8 * 9 * 12),
         (layers.SeparableConv2D(5, 3, strides=2), 3 * 4 * (9 * 6 + 6 * 5)),
         (layers.Dense(7), 8 * 10 * 6 * 7),
@@ -49,6 +50,11 @@ def of_one(layer, shape=(8, 10, 6)):
 )
 def test_layers(layer, expected):
     assert of_one(layer) == expected
+
+
+def test_sequences_count_and_a_lookup_is_no_multiplication():
+    assert of_one(layers.Conv1D(4, 3), (10, 6)) == 8 * 4 * 3 * 6
+    assert of_one(layers.Embedding(10, 4), (5,)) == 0
 
 
 def test_tensors_given_by_keyword_count():

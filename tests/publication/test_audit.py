@@ -90,11 +90,13 @@ def test_folds_and_latency(tmp_path):
     evidence = Evidence(tmp_path)
     assert str(resolve("mnist/paper folds from scratch:spread", evidence)) == "91.00 ± 1.41% (folds, quick)"
     assert str(resolve("mnist/paper folds not reset:spread", evidence)) == "99.00 ± 0.00% (folds, test 97.00%, quick)"
-    rows = [{"name": "litert", "batch1": {"p50_ms": 0.0421}}]
+    times = {"litert": 0.0421, "onnx": 9.5, "keras": 52.5}
+    rows = [{"name": name, "batch1": {"p50_ms": ms}} for name, ms in times.items()]
     entry = {"dataset": "cifar10", "experiment": "paper", "rows": rows}
     (tmp_path / "bench.json").write_text(json.dumps({"models": [entry], "machine": {"device": "a CPU"}}))
-    found = resolve("latency cifar10/paper litert", Evidence(tmp_path))
-    assert str(found) == "0.042 ms (paper's method, litert, one thread of a CPU)"
+    found = {name: resolve(f"latency cifar10/paper {name}", Evidence(tmp_path)) for name in times}
+    assert str(found["litert"]) == "0.042 ms (paper's method, litert, one thread of a CPU)"
+    assert [str(one.bare()) for one in found.values()] == ["0.042", "9.500", "52"]
 
 
 def test_the_table_has_a_row_per_claim_and_says_what_is_missing(tmp_path):

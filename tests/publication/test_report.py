@@ -3,7 +3,9 @@
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from made_data import ROOT
 from publication.made_results import write_folds, write_run
@@ -64,6 +66,25 @@ def evidence(tmp_path):
 def test_a_value_is_that_of_the_runs(evidence, name, shown):
     found = resolve(name, evidence)
     assert str(found.bare() if isinstance(found, Measurement) else found) == shown
+
+
+def test_a_branch_is_measured_at_its_best_epoch_and_averaged_over_seeds(tmp_path):
+    for seed, gap in enumerate((0.1, 0.2)):
+        records = [{"accuracy": 0.8 + gap, "val_accuracy": 0.8}, {"accuracy": 1.0, "val_accuracy": 0.5}]
+        history = [{"name": "original", "best_epoch": 1, "history": records}]
+        write_run(tmp_path, "cifar10/paper/full", seed, 10, history=history)
+    assert resolve("cifar10/paper/full branch original", Evidence(tmp_path)).value == pytest.approx(15)
+
+
+def test_a_gain_of_a_trial_is_over_the_other_and_the_load_is_the_highest():
+    trials = pd.DataFrame({"trial": ["base", "se+ema"], "val_accuracy": [0.80, 0.85]})
+    loads = iter(range(100))
+    evidence = SimpleNamespace(
+        trials=trials, benchmark=lambda name: {"machine": {"load_average_before": 2.5 - 0.5 * (next(loads) % 2)}}
+    )
+    assert resolve("trial se+ema gain over base", evidence).value == pytest.approx(5)
+    assert resolve("trial base", evidence).value == pytest.approx(80)
+    assert resolve("highest load before", evidence) == "2.5"
 
 
 def test_unfreezing_moves_the_accuracy_from_the_lowest_to_the_highest_move():

@@ -1,8 +1,10 @@
 """Tables: one object in two formats, values from made results, and the README's from the committed ones."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_data import ROOT
 from publication.made_results import CLASSES, write_folds, write_run, write_run_of_classes
@@ -101,6 +103,16 @@ def test_parts_name_what_was_not_run(tmp_path):
     (se,) = (line for line in lines if line[0] == "SE")
     assert se[1] == "75.00 ± 35.36"  # 50 and 100, of both seeds
     assert se[2].startswith("+25.00 [") and se[3] == "<.001" and se[4:6] == ["not run", "not run"]
+
+
+def test_trials_run_down_the_columns():
+    names = ["a", "b", "c+rate_0.02+smoothing_0", "d+ema_batch_norm+rate_0.02+smoothing_0", "e"]
+    frame = pd.DataFrame({"trial": names, "params": 29_960, "val_accuracy": [0.9, 0.8, 0.7, 0.6, 0.5]})
+    assert ablations.trials(SimpleNamespace(trials=frame), 2).rows == [
+        ["`a`", "30.0", "90.0", "`d+A`", "30.0", "60.0"],
+        ["`b`", "30.0", "80.0", "`e`", "30.0", "50.0"],
+        ["`c+R`", "30.0", "70.0", "", "", ""],
+    ]
 
 
 def test_folds_show_the_leak(tmp_path):

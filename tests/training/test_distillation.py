@@ -47,6 +47,18 @@ def test_the_ensemble_votes_as_evaluate_does(tmp_path):
     np.testing.assert_allclose(Predictor(ensemble)([images])[0], expected, rtol=1e-4, atol=1e-4)
 
 
+def test_the_ensemble_of_one_has_its_logits_and_votes_are_float32_in_any_precision():
+    (images, _), member = make_images(7), tiny_model()
+    logits = member.predict(images, verbose=0)
+    np.testing.assert_array_equal(build_ensemble([member]).predict(images, verbose=0), logits)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        assert build_ensemble([tiny_model(), tiny_model(1)]).output.dtype == "float32"
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def test_label_weight_zero_ignores_the_labels():
     keras.utils.set_random_seed(0)
     teacher, student = (build_residual_se((12, 12, 3), 10, TINY) for _ in range(2))

@@ -30,7 +30,7 @@ from lwcnn.models.graph import flat_layers
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop, validation
-from lwcnn.training.average import batch_norm_statistics
+from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState, random_states, set_values
 from lwcnn.training.distillation import Teaching
 from lwcnn.training.loop import train_phase
@@ -380,6 +380,23 @@ def test_the_moments_of_a_model_within_a_model_are_averaged_too():
     inner = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
     outer = keras.Model(image, keras.layers.BatchNormalization()(inner(image)))
     assert len(batch_norm_statistics(outer)) == 4
+
+
+def test_assigned_averages_are_copies():
+    """JAX may keep the array itself."""
+    taken = []
+    average = MovingAverage([SimpleNamespace(assign=taken.append)], 0.5, [np.array(9), np.zeros(2)])
+    average.assign()
+    average.update(lambda variable: np.ones(2))
+    np.testing.assert_array_equal(average.values, [[0.5, 0.5]])
+    np.testing.assert_array_equal(taken, [[0, 0]])
+
+
+def test_averages_that_are_not_finite_give_no_warning():
+    average = MovingAverage([None], 0.5)  # a phase whose loss is not finite ends with advice
+    for _ in range(2):
+        average.update(lambda variable: np.array([np.inf]))
+    assert np.isnan(average.values).all()
 
 
 def test_averaged_batch_norm_statistics_are_kept(parts, monkeypatch):
