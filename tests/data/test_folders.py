@@ -361,7 +361,9 @@ def test_mistakes_are_told_in_words(tmp_path):
 
 
 def test_a_size_for_which_there_is_no_memory_is_refused_before_any_is_taken(made_npz):
-    with pytest.raises(LwcnnError, match=r"fewer images, or smaller ones .*: this machine has .*Received: .* 300 images of shape"):
+    with pytest.raises(
+        LwcnnError, match=r"fewer images, or smaller ones .*: this machine has .*Received: .* 300 images of shape"
+    ):
         load_dataset(made_npz, size=99_999)
 
 

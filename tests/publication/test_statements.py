@@ -991,11 +991,11 @@ def test_the_papers_network_grows_with_images_and_classes_and_wren_s_hardly(evid
 
 def test_reruns_have_the_same_training_losses():
     """The pairs of docs/measurements.md: another version of the code, and in part another maker's processor."""
-    seeds = {"quick": (0, 1), "full": (0,)}
-    pairs = [("technique_adamw", "residual_se_stem_adamw", "quick"), ("technique_no_ema", "residual_se_muon", "quick")]
+    adamw = ("technique_adamw", "residual_se_stem_adamw", "quick", (0, 1, 2))
+    no_ema = (("technique_no_ema", "residual_se_muon", *of) for of in (("quick", (0, 1)), ("full", (0,))))
     makers = []
-    for first, second, preset in [*pairs, ("technique_no_ema", "residual_se_muon", "full")]:
-        for seed in seeds[preset]:
+    for first, second, preset, seeds in (adamw, *no_ema):
+        for seed in seeds:
             paths = [Folders(ROOT / "results").result("cifar10", name, preset, seed) for name in (first, second)]
             one, other = map(read_json, paths)
             losses = [[epoch["loss"] for epoch in run["history"][0]["history"]] for run in (one, other)]
