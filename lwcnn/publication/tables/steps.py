@@ -29,7 +29,9 @@ def phases(run: Mapping) -> Table:
     """The phases of a run: trained parameters, epochs, and validation accuracy."""
     columns: Columns = {
         "phase": "{name}",
-        "trained parameters": "{trainable_params:,}",
+        "trained parameters": lambda one: (
+            f"{one['trainable_params']:,}" if "trainable_params" in one else ""
+        ),  # else older
         "epochs": "{epochs}",
         "validation %": "{best_val_accuracy:.2%}",
     }
