@@ -1,4 +1,4 @@
-"""Releases the best run of each experiment: the seed with the best validation accuracy, of the largest preset run."""
+"""Releases the best run of each experiment: of the largest preset, the seed with the best validation accuracy."""
 
 import logging
 import math
@@ -34,39 +34,33 @@ def release_best(
 ) -> Path | None:
     """Releases the best run of an experiment and returns the path of its released model.
 
-    The model must reproduce the run's classes of the test images. Uses the first preset that has runs.
-    Returns None if there is no run, its model is no longer in the cache, or it is at chance.
+    The model must reproduce the run's classes of the test images. Uses the first preset that has a run better than
+    chance. Returns None if there is none, or its model is no longer in the cache.
     """
-    released = folders.best_model(data.name, experiment)
-
-    def find_best() -> tuple[Path, dict] | None:
-        found = (run_paths(folders.result(data.name, experiment, preset, 0).parent) for preset in presets)
-        results = {path: read_json(path) for path in next(filter(None, found), [])}
-        return max(results.items(), key=lambda one: (one[1]["val_accuracy"], -one[1]["seed"]), default=None)
-
-    def is_released(result: dict) -> bool:
-        return bool(result["weights"]) and _belongs(released, result)
-
-    if not (found := find_best()) or is_released(found[1]):
-        return released if found else None
+    found = (run_paths(folders.result(data.name, experiment, preset, 0).parent) for preset in presets)
+    if not (runs := [paths for paths in found if paths]):
+        return None
     together = Path(folders.results) / data.name / experiment  # model, outputs and results must be of one run
     with locked(together, _log.warning):
-        best, result = find_best() or found
-        return released if is_released(result) else _release(best, result, data, folders)
+        for paths in runs:
+            results = {path: read_json(path) for path in paths}
+            best, result = max(results.items(), key=lambda one: (one[1]["val_accuracy"], -one[1]["seed"]))
+            classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
+            if not is_at_chance(result, classes, data.y_test, data.num_classes):
+                return _release(best, result, classes, data, folders)
+            told = "%s is no better than chance, or predicts a single class: its model stays in the cache, %s"
+            _log.warning(told, best, folders.model(result))
+    return None
 
 
-def _release(best: Path, result: dict, data: Dataset, folders: Folders) -> Path | None:
+def _release(best: Path, result: dict, classes: np.ndarray, data: Dataset, folders: Folders) -> Path | None:
     experiment, trained = result["experiment"], folders.model(result)
     released = folders.best_model(data.name, experiment)
+    if result["weights"] and _belongs(released, result):
+        return released
     if not trained.exists():
         _log.warning(
             "The model of %s is not in the cache, so none is released; with other folders, it is trained again", best
-        )
-        return None
-    classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
-    if is_at_chance(result, classes, data.y_test, data.num_classes):
-        _log.warning(
-            "%s is no better than chance, or predicts a single class: its model stays in the cache, %s", best, trained
         )
         return None
     outputs = _verified_outputs(best, result, classes, data, folders)

@@ -210,6 +210,13 @@ def test_a_run_at_chance_or_of_one_class_is_not_released(folders, add, made_data
     )
 
 
+def test_a_longer_training_at_chance_does_not_hide_a_good_shorter_one(folders, add, made_dataset, caplog):
+    add(0, 0.9), add(1, 0.1, preset="full")
+    path = release_best(made_dataset, "paper", folders)
+    assert read_description(path).preset == "quick" and "full/seed1.json is no better than chance" in caplog.text
+    assert weights(folders) == ["models/made-paper.keras"] and weights(folders, "full") == [None]
+
+
 @pytest.mark.parametrize("accuracy, expected", [(0.1, True), (0.26, True), (0.27, False)])
 def test_chance_is_three_standard_errors_wide(accuracy, expected):
     """Of 30 images and ten classes: 0.1 and three times 0.0548."""
