@@ -807,6 +807,8 @@ def test_removed_weights_cost_less_than_removed_channels_but_not_fewer_bytes_tha
     assert round(100 * (longer["before"]["test_accuracy"] - longer["test_accuracy"]), 1) == 0.9
     gains = [100 * (row["test_accuracy"] - w30.runs["test_accuracy"].mean()) for row in (pruned, longer)]
     assert [round(gain, 1) for gain in gains] == [0.6, 0.9]
+    taught = evidence.network("cifar10", "wren_30k_distilled").runs["test_accuracy"]
+    assert pruned["test_accuracy"] < taught.mean() < longer["test_accuracy"] < taught.max() + 0.002, "about as good"
     assert [round(100 * row["int8_accuracy"], 2) for row in (pruned, longer)] == [91.10, 91.64]
 
 
