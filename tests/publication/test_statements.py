@@ -516,7 +516,6 @@ def test_corrupted_images_order_the_networks_by_kind(evidence):
         gain_over_wren = by_kind[name] - by_kind["residual_se_muon"]
         assert (gain_over_wren[["Gaussian noise", "shot noise", "pixelation"]] < 0).all()
         assert (gain_over_wren[["defocus blur", "zoom blur", "contrast", "saturation"]] > 0).all()
-        assert (gain_over_wren["brightness"] > 0.005) == (name == "wren_30k")
     gain_of_teacher = by_kind["wren_30k_distilled"] - by_kind["wren_30k"]
     assert list(gain_of_teacher.index[gain_of_teacher <= 0]) == ["contrast"]
     assert round(100 * gain_of_teacher.mean(), 1) == 2.0
