@@ -1,6 +1,7 @@
 """Tests measurements, output and errors of the benchmark."""
 
 import json
+import re
 import time
 import timeit
 
@@ -80,6 +81,14 @@ def test_every_format_is_measured_side_by_side(model_path, made_dataset, quick, 
     assert table["format"].tolist() == ROWS and set(table["MACs"]) == {f"{model['macs']:,}"}
 
 
+def test_rounds_alternate_between_models_which_may_have_one_name(model_path, tmp_path, quick, capsys):
+    other = tmp_path / model_path.name
+    build_merged_model((12, 12, 1), 3).save(other)
+    found = bench_models([model_path, other], ["litert"], rounds=2, num_calls=5)["models"]
+    assert re.findall(r"round (\d)", capsys.readouterr().out) == ["1", "1", "2", "2"]
+    assert found[0]["rows"][0]["size_bytes"] > found[1]["rows"][0]["size_bytes"]
+
+
 def test_an_experiments_name_stands_for_its_model(quick):
     found = bench_models(["residual_se_small"], ["keras"], rounds=1, num_calls=5)["models"]
     assert [(one["model"], one["parameters"]) for one in found] == [("residual_se_small.keras", 18_976)]
@@ -124,6 +133,6 @@ def test_what_cannot_be_measured_is_told_before_anything_is(model_path, tmp_path
     pooled = [keras.layers.GlobalAveragePooling2D()(one) for one in inputs]
     other = tmp_path / "other.keras"
     keras.Model(inputs, [keras.layers.Dense(10)(one) for one in pooled]).save(other)
-    monkeypatch.setattr(run, "_bench_model", pytest.fail)
+    monkeypatch.setattr(run, "_open_formats", pytest.fail)
     with pytest.raises(LwcnnError, match=words):
         bench_models([model_path, other], ["keras"])

@@ -1,8 +1,10 @@
-"""Benchmarks models in several formats; the rounds of a model's formats are interleaved."""
+"""Benchmarks models in several formats. Each round measures every model in every format."""
 
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +41,55 @@ _TIMES = {"mean ms": "mean_ms", "p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms
 _KERAS_PREDICT = "keras predict"  # as in published latencies; most of the time sets up a loop over batches
 
 
+@dataclass
+class _Candidate:
+    """A model to measure: its runtimes and files by format, and what each round measured."""
+
+    path: Path
+    model: keras.Model
+    images: np.ndarray
+    opened: dict[str, tuple[Runtime, Path]]
+    latencies: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    throughputs: dict[str, list[list[float]]] = field(default_factory=lambda: defaultdict(list))
+
+    def measure_round(self, num_calls: int) -> None:
+        for name, (runtime, _) in self.opened.items():
+            call = partial(runtime.run, runtime.prepare(self.images[:1]))
+            self.latencies[name].append(measure.time_calls(call, num_calls, MAX_SECONDS, NUM_WARM_UP))
+            batches = (runtime.prepare(np.resize(self.images, (n, *self.images.shape[1:]))) for n in BATCH_SIZES)
+            self.throughputs[name].append(
+                [measure.images_per_second(runtime.run, batch, THROUGHPUT_SECONDS) for batch in batches]
+            )
+
+    def summarize(self) -> dict:
+        """Returns the medians over the rounds, and measures peak memory."""
+        told = read_description(self.path)
+        return {
+            "model": self.path.name,
+            "dataset": told.dataset if told else "",
+            "experiment": told.experiment if told else self.path.stem,
+            "model_sha256": model_checksum(self.path),
+            "parameters": self.model.count_params(),
+            "macs": count_macs(self.model),
+            "rows": [self._row(name, file) for name, (_, file) in self.opened.items()],
+        }
+
+    def _row(self, name: str, file: Path) -> dict:
+        content, by_batch = file.read_bytes(), np.median(self.throughputs[name], axis=0)
+        best = int(by_batch.argmax())
+        return {
+            "name": name,
+            "batch1": measure.summarize_rounds(self.latencies[name]),
+            "images_per_second": float(by_batch[best]),
+            "best_batch_size": BATCH_SIZES[best],
+            "images_per_second_by_batch_size": dict(zip(map(str, BATCH_SIZES), by_batch.tolist())),
+            "size_bytes": len(content),
+            "gzip_bytes": gzip_bytes(content),
+            # The memory of `predict` is that of the function.
+            **({} if name == _KERAS_PREDICT else measure.measure_memory(name, file, self.images.shape[1:])),
+        }
+
+
 def bench_models(
     models: Sequence[StrPath],
     formats: Sequence[str] = BENCH_FORMATS,
@@ -48,7 +99,7 @@ def bench_models(
 ) -> dict:
     """Measures models in several formats, on the process's threads; results are medians over rounds.
 
-    The rounds of a model's formats are interleaved; models are measured one after the other.
+    Each round measures every model in every format, so that slow phases of the machine affect all alike.
 
     A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array. `models` are
     .keras files, names of trained networks, or names of other experiments, which get random weights. Without data,
@@ -61,10 +112,16 @@ def bench_models(
     with tempfile.TemporaryDirectory() as folder:
         files = [_model_file(model, data, Path(folder)) for model in models]
         opened = [_open(file, data) for file in files]  # errors are reported before anything is measured
-        measured = [
-            _bench_model(file, model, formats, data, rounds, num_calls, Path(folder))
+        candidates = [
+            _Candidate(file, model, images, _open_formats(file, model, formats, calibration, folder))
             for file, model in zip(files, opened, strict=True)
+            for images, calibration in [_images(model, data)]
         ]
+        for number in range(rounds):
+            for candidate in candidates:
+                print(f"round {number + 1} of {rounds}: {candidate.path.name}", flush=True)
+                candidate.measure_round(num_calls)
+        measured = [candidate.summarize() for candidate in candidates]
     return {
         "machine": {
             "device": environment.device_name(),
@@ -121,68 +178,28 @@ def _open(path: Path, data: Dataset | None) -> keras.Model:
     return model
 
 
-def _bench_model(
-    path: Path, model: keras.Model, formats: Sequence, data: Dataset | None, rounds: int, num_calls: int, folder: Path
-) -> dict:
+def _images(model: keras.Model, data: Dataset | None) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images to run a model on, and images to calibrate its int8 file on."""
     if data is not None:
-        images, calibration = data.x_test, draw_calibration_images(data.x_train)
-    else:
-        shape = (max(BATCH_SIZES), *model.input_shape[1:])
-        images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        calibration = draw_calibration_images(images, 100)
-    opened = _open_formats(path, model, formats, calibration, folder)
-    latencies: dict[str, list] = {name: [] for name in opened}
-    throughputs: dict[str, list] = {name: [] for name in opened}
-    for number in range(rounds):
-        print(f"{path.name}: round {number + 1} of {rounds}", flush=True)
-        for name, (runtime, _) in opened.items():
-            call = partial(runtime.run, runtime.prepare(images[:1]))
-            latencies[name].append(measure.time_calls(call, num_calls, MAX_SECONDS, NUM_WARM_UP))
-            batches = [runtime.prepare(np.resize(images, (size, *images.shape[1:]))) for size in BATCH_SIZES]
-            throughputs[name].append(
-                [measure.images_per_second(runtime.run, batch, THROUGHPUT_SECONDS) for batch in batches]
-            )
-    rows = []
-    for name, (_, file) in opened.items():
-        content = file.read_bytes()
-        by_batch = np.median(throughputs[name], axis=0)
-        best = int(by_batch.argmax())
-        rows.append(
-            {
-                "name": name,
-                "batch1": measure.summarize_rounds(latencies[name]),
-                "images_per_second": float(by_batch[best]),
-                "best_batch_size": BATCH_SIZES[best],
-                "images_per_second_by_batch_size": dict(zip(map(str, BATCH_SIZES), by_batch.tolist())),
-                "size_bytes": len(content),
-                "gzip_bytes": gzip_bytes(content),
-                # The memory of `predict` is that of the function.
-                **({} if name == _KERAS_PREDICT else measure.measure_memory(name, file, images.shape[1:])),
-            }
-        )
-    told = read_description(path)
-    return {
-        "model": path.name,
-        "dataset": told.dataset if told else "",
-        "experiment": told.experiment if told else path.stem,
-        "model_sha256": model_checksum(path),
-        "parameters": model.count_params(),
-        "macs": count_macs(model),
-        "rows": rows,
-    }
+        return data.x_test, draw_calibration_images(data.x_train)
+    shape = (max(BATCH_SIZES), *model.input_shape[1:])
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    return images, draw_calibration_images(images, 100)
 
 
 def _open_formats(
-    path: Path, model: keras.Model, formats: Sequence[str], calibration: np.ndarray, folder: Path
+    path: Path, model: keras.Model, formats: Sequence[str], calibration: np.ndarray, folder: str
 ) -> dict[str, tuple[Runtime, Path]]:
-    """Returns a model in each format, ready to run, and its file; converted files are written into the folder."""
+    """Returns a model in each format, ready to run, and its file; converted files are written into a new subfolder."""
+    print(f"{path.name}: opening", flush=True)
+    own_folder = Path(tempfile.mkdtemp(dir=folder))  # of two models with the same name, too
     opened: dict[str, tuple[Runtime, Path]] = {}
     for name in formats:
         if name == "keras":
             predict = Runtime(lambda prepared: model.predict(prepared, batch_size=len(prepared), verbose=0))
             opened |= {measure.KERAS: (measure.open_keras(path), path), _KERAS_PREDICT: (predict, path)}
         else:
-            content, file = convert(model, name, calibration), folder / f"{path.stem}-{name}"
+            content, file = convert(model, name, calibration), own_folder / name
             file.write_bytes(content)
             opened[name] = FORMATS[name].open(content), file
     return opened
