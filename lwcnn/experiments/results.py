@@ -23,8 +23,8 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
 
-# Files of latencies in results/.
-BENCHMARKS = ("bench", "bench_fast", "bench_family", "bench_gray", "bench_networks", "bench_efficientnet")
+# Files of latencies in results/: of released models, and of reference networks with random weights.
+BENCHMARKS = ("bench", "bench_networks")
 PRESETS_BY_SIZE = ("full", "medium", "quick")  # of published runs
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from lwcnn.experiments.results import DISPLAY_NAMES
-from lwcnn.export.bench.run import bench_table
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import display_name, named
@@ -173,6 +172,19 @@ _INT8: Columns = {
     "activation bytes": "{arena_bytes_estimated:,.0f}",
 }
 
+# Milliseconds are medians for one image.
+_BENCH: Columns = {
+    "model": lambda row: row["model"].removesuffix(".keras"),
+    **{
+        f"`{name}` ms": f"{{{name}[batch1][p50_ms]:.3f}}"
+        for name in ("keras predict", "keras function", "onnx", "litert")
+    },
+    "`litert-int8` ms (p90)": "{litert-int8[batch1][p50_ms]:.3f} ({litert-int8[batch1][p90_ms]:.3f})",
+    "images/s": "{litert-int8[images_per_second]:,.0f}",
+    "peak MB": lambda row: f"{row['litert-int8']['peak_memory_bytes'] / 1e6:.0f}",
+    "peak MB of Keras": lambda row: f"{row['keras function']['peak_memory_bytes'] / 1e6:.0f}",
+}
+
 
 def benchmark_table(name: str, rows: Sequence[dict]) -> Table:
     """Returns the table of the rows that benchmarks/<name>.py measured."""
@@ -191,9 +203,9 @@ def int8(evidence: Evidence) -> Table:
 
 
 def bench(evidence: Evidence) -> Table:
-    """Latency and memory of the exports that `lwcnn bench` measured."""
-    found = bench_table(evidence.benchmark("bench")).drop(columns=["bytes", "gzip", "MACs", "params"])
-    return Table(list(found.columns), [found.to_numpy().tolist()])
+    """Latency, throughput and memory of the networks for deployment, by format."""
+    models = evidence.benchmark("bench")["models"]
+    return table_of(_BENCH, [{"model": one["model"]} | {row["name"]: row for row in one["rows"]} for one in models])
 
 
 def _with_ratios(rows: Sequence[dict]) -> list[dict]:
