@@ -449,8 +449,8 @@ def test_wren_30k_taught_by_wren_100k(evidence):
     gains = taught.runs.set_index("seed")["val_accuracy"] - alone.runs.set_index("seed")["val_accuracy"]
     assert round(100 * gains.mean(), 1) == 0.3
     times = [np.diff([0, *(one["seconds"] for one in phases[0]["history"])]) for phases in taught.runs["history"]]
-    medians = [(round(np.median(one[6:30])), round(np.median(one[-20:]))) for one in times]  # before caching, after it
-    assert [(min(one), max(one)) for one in zip(*medians)] == [(77, 81), (44, 48)]
+    medians = [(round(np.median(one[:30])), round(np.median(one[30:]))) for one in times]  # before caching, after it
+    assert [sorted(one) for one in zip(*medians)] == [[76, 78, 80], [44, 48, 63]]
     plan = get_experiment("wren_30k_distilled", "full")
     assert (plan.phases[0].epochs, plan.distillation.cached_epochs, plan.teacher.experiment) == (120, 30, "wren_100k")
 
@@ -899,7 +899,8 @@ def test_which_optimizers_schedules_and_blocks_cost_accuracy(evidence, technique
     means = {key: 100 * one.mean for key, one in found.items()}
     worse = ["adamw", "nadam", "sgd", "warm_restarts", "constant_rate", "step_decay", "glu", "snapshots", "resizing"]
     assert max(found[key].high for key in worse) < 0
-    assert found["warm_restarts"].high > -0.0005 and means["warm_restarts"] > -1, "just below zero"
+    assert min(found[key].high for key in ("warm_restarts", "nadam")) > -0.001, "just below zero"
+    assert means["warm_restarts"] > -1
     assert max(means[key] for key in ("constant_rate", "step_decay", "glu")) < -1
     assert max(means[key] for key in ("one_cycle", "schedule_free")) < -2
     assert (round(means["resizing"], 1), round(means["snapshots"], 1)) == (-1.6, -0.9)
