@@ -6,7 +6,7 @@ import numpy as np
 from lwcnn.engine import epoch as engine
 from lwcnn.engine.keras_internals import read_graph
 from lwcnn.engine.match import PATTERNS
-from lwcnn.engine.network import Network, Weights, compile_model
+from lwcnn.engine.network import Network, Plan, Weights
 
 EAGERLY = keras.backend.backend() != "jax"  # a step or two are made sooner than compiled
 
@@ -31,7 +31,7 @@ def patterns(model, training=True) -> list[str]:
 
 def engine_outputs(model, inputs) -> list[np.ndarray]:
     """The outputs of a model for inference, computed by the engine."""
-    return Network(compile_model(model, training=False), Weights([], model.weights)).forward(inputs, training=False)
+    return Network(Plan(model, training=False), Weights([], model.weights)).forward(inputs, training=False)
 
 
 def assert_same(model, inputs, labels, tolerance=2e-5):

@@ -5,7 +5,7 @@ import numpy as np
 
 from lwcnn.engine.keras_internals import Unsupported, slot_index
 from lwcnn.engine.losses import Means, Objective
-from lwcnn.engine.network import Network, Weights, check_environment, compile_model
+from lwcnn.engine.network import Network, Plan, Weights, check_environment
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
 from lwcnn.engine.threads import OneBlasThread, ThreadGroup, run_in_group, share_out
 from lwcnn.models.graph import flat_layers
@@ -24,7 +24,7 @@ def unsupported(model: keras.Model) -> str | None:
 
 
 def _check(model: keras.Model) -> None:
-    plan, objective = compile_model(model), Objective(model)
+    plan, objective = Plan(model), Objective(model)
     on_tensorflow = keras.backend.backend() == "tensorflow"  # elsewhere, Keras computes a loss from what it is given
     for loss, is_softmax in zip(objective.losses, plan.are_softmax()):
         if not loss.from_logits and not (is_softmax and on_tensorflow):
@@ -63,7 +63,7 @@ class Epoch:
         self._optimizer = VectorOptimizer(model.optimizer, self._weights)
         # Each thread computes a part of the batch, from the images to the gradient: splitting every layer separately
         # would take as long as computing some of them.
-        plan = compile_model(model)
+        plan = Plan(model)
         # Like Keras, compute the loss of a softmax from its logits.
         self._networks = [Network(plan, self._weights, logits=True) for _ in range(environment.num_threads())]
         self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]

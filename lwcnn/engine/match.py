@@ -101,10 +101,13 @@ class _Chain:
     def output(self) -> int:
         return self.calls[-1].output
 
-    def then(self, is_wanted: Callable[[keras.Layer], bool]) -> keras.Layer | None:
-        """Appends the next call if its layer satisfies a condition; returns the layer, or None."""
+    def then(self, is_wanted: Callable[[keras.Layer], bool], *others: int) -> keras.Layer | None:
+        """Appends the next call, if its layer satisfies a condition, and returns the layer; else returns None.
+
+        `others` are the values that the call must read besides that of the previous call.
+        """
         reader = self.graph.only_reader(self.output)
-        if reader is None or not is_wanted(reader.layer) or len(reader.inputs) != 1:
+        if reader is None or not is_wanted(reader.layer) or sorted(reader.inputs) != sorted((self.output, *others)):
             return None
         self.calls.append(reader)
         return reader.layer
@@ -129,7 +132,7 @@ def normalized_activation(graph: Graph, call: Call) -> Match | None:
     activation = chain.then(
         lambda layer: OPERATIONS.get(type(layer)) is activations.Activation and not unsupported(layer)
     )
-    return activation and Match(partial(normalization.NormalizedActivation, call.layer, activation), tuple(chain.calls))
+    return activation and Match(partial(normalization.BatchNorm, call.layer, activation=activation), tuple(chain.calls))
 
 
 def depthwise_block(graph: Graph, call: Call) -> Match | None:
@@ -146,7 +149,7 @@ def depthwise_block(graph: Graph, call: Call) -> Match | None:
     parts |= _channel_attention(chain)
     parts["drop"] = chain.then(_is_stochastic_depth)
     is_as_wide = _width(call.layer) == _width(parts["project"])  # else the addition broadcasts
-    residual = is_as_wide and _addition(chain, call.inputs[0])
+    residual = is_as_wide and chain.then(_is_addition, call.inputs[0]) is not None
     if not parts["norm"].trainable and chain.output in graph.with_gradient:
         return None  # the kernel's gradient assumes statistics of the batch
     return Match(partial(DepthwiseBlock, parts, activation, residual), tuple(chain.calls))
@@ -154,38 +157,22 @@ def depthwise_block(graph: Graph, call: Call) -> Match | None:
 
 def _channel_attention(chain: _Chain) -> dict[str, keras.Layer]:
     """Extends the chain by one of `lwcnn.models.blocks.ATTENTIONS`; returns its layers with weights, by role."""
-    graph, readers = chain.graph, chain.graph.readers(chain.output)
-    pool = next((call for call in readers if type(call.layer) is layers.GlobalAveragePooling2D), None)
-    product = next((call for call in readers if type(call.layer) is layers.Multiply), None)
-    if len(readers) != 2 or pool is None or product is None or chain.output in graph.outputs or not _has(pool.layer):
+    maps, readers = chain.output, chain.graph.readers(chain.output)
+    pool = next((call for call in readers if _is_global_average(call.layer)), None)
+    if len(readers) != 2 or pool is None or maps in chain.graph.outputs:
         return {}
-    side = _Chain(graph, pool)
+    side, width = _Chain(chain.graph, pool), _width(pool.layer)
     if pool.layer.keepdims:
         parts = {"squeeze": side.then(_is_squeeze), "excite": side.then(_is_excite)}
     else:
-        parts = _efficient_attention(side, pool.layer.output.shape[-1])
-    if None in parts.values() or sorted(product.inputs) != sorted((chain.output, side.output)):
+        row = side.then(partial(_is_reshape, shape=(width, 1)))
+        neighbors = side.then(_is_convolution_of_means)
+        factor = side.then(partial(_is_reshape, shape=(1, 1, width)))
+        parts = {"neighbors": neighbors if row and factor else None}
+    if None in parts.values() or _width(side.calls[-1].layer) != width or not side.then(_is_product, maps):
         return {}
-    if graph.only_reader(side.output) is not product or _width(side.calls[-1].layer) != _width(pool.layer):
-        return {}
-    chain.calls += [*side.calls, product]
+    chain.calls += side.calls
     return parts
-
-
-def _efficient_attention(side: _Chain, width: int) -> dict[str, keras.Layer | None]:
-    row = side.then(partial(_is_reshape, shape=(width, 1)))
-    neighbors = side.then(_is_convolution_of_means)
-    factor = side.then(partial(_is_reshape, shape=(1, 1, width)))
-    return {"neighbors": neighbors if row and factor else None}
-
-
-def _addition(chain: _Chain, value: int) -> bool:
-    """Extends the chain by the addition of a value; returns whether there is one."""
-    reader = chain.graph.only_reader(chain.output)
-    if reader is None or type(reader.layer) is not layers.Add or sorted(reader.inputs) != sorted((value, chain.output)):
-        return False
-    chain.calls.append(reader)
-    return True
 
 
 PATTERNS = (depthwise_block, conv_relu_max_pool, normalized_activation)
@@ -212,6 +199,7 @@ _is_squeeze, _is_excite = (_kind(layers.Dense, activation=function) for function
 _is_convolution_of_means = _kind(
     layers.Conv1D, filters=1, strides=(1,), dilation_rate=(1,), padding="same", use_bias=False, activation=sigmoid
 )
+_is_global_average, _is_product, _is_addition = map(_kind, (layers.GlobalAveragePooling2D, layers.Multiply, layers.Add))
 _is_relu = _kind(layers.ReLU, max_value=None, negative_slope=0.0, threshold=0.0)
 
 

@@ -1,15 +1,16 @@
 """A compiled model: its matches as operations on arrays, forward and backward."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from lwcnn.engine.keras_internals import Graph, Unsupported, read_graph
-from lwcnn.engine.match import Match, match_layers
+from lwcnn.engine.keras_internals import Unsupported, read_graph
+from lwcnn.engine.match import match_layers
 from lwcnn.engine.operations.activations import LINEAR, SOFTMAX, find_function
+from lwcnn.engine.operations.base import Operation
 from lwcnn.engine.threads import OneBlasThread, ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
 from lwcnn.system.errors import wrong
@@ -55,12 +56,15 @@ def check_environment() -> None:
         raise Unsupported("the backend computes on an accelerator or on several devices")
 
 
-@dataclass(frozen=True)
 class Plan:
-    """A model's graph and the matches that compute it, in order."""
+    """The graph of a model with its current trainable variables, and the matches that compute it, in order.
 
-    graph: Graph
-    matches: list[Match]
+    `training` says whether gradients are needed.
+    """
+
+    def __init__(self, model: keras.Model, training: bool = True):
+        self.graph = read_graph(model, training)
+        self.matches = match_layers(self.graph)
 
     def are_softmax(self) -> list[bool]:
         """Returns for each output whether it is a softmax that nothing in the model reads."""
@@ -68,10 +72,12 @@ class Plan:
         return [find_function(makers.get(number)) is SOFTMAX for number in self.graph.outputs]
 
 
-def compile_model(model: keras.Model, training: bool = True) -> Plan:
-    """Returns the plan of a model with its current trainable variables; `training` means with gradients."""
-    graph = read_graph(model, training)
-    return Plan(graph, match_layers(graph))
+class Step(NamedTuple):
+    """An operation with the numbers of the values that it reads and of the one that it computes."""
+
+    operation: Operation
+    inputs: tuple[int, ...]
+    output: int
 
 
 class Network:
@@ -86,26 +92,27 @@ class Network:
         self.gradient = np.zeros_like(weights.vector)
         views = {id(v): part for v, part in zip(weights.trainable, weights.parts(self.gradient))}
         softmax = [number for number, known in zip(plan.graph.outputs, plan.are_softmax()) if known and logits]
-        self.steps = []
+        self._steps = []
         for match in plan.matches:
-            operation, output = match.operation(lambda v: (weights.array(v), views.get(id(v)))), match.calls[-1].output
-            if output in softmax:
+            operation = match.operation(lambda v: (weights.array(v), views.get(id(v))))
+            self._steps.append(Step(operation, match.calls[0].inputs, match.calls[-1].output))
+            if self._steps[-1].output in softmax:
                 operation.function = LINEAR
-            self.steps.append((operation, match.calls[0].inputs, output))
-        self.random_operations = [operation for operation, _, _ in self.steps if operation.random is not None]
+        self.random_operations = [step.operation for step in self._steps if step.operation.random is not None]
 
     def join(self, group: ThreadGroup, rank: int) -> None:
         """Makes the network compute a part of the batch, as thread `rank` of a group with networks of equal weights."""
-        for operation, _, _ in self.steps:
-            operation.all_reduce, operation.is_leader = partial(group.sum, rank), rank == 0
+        for step in self._steps:
+            step.operation.all_reduce, step.operation.is_leader = partial(group.sum, rank), rank == 0
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
         for x, shape in zip(images, self._graph.input_shapes, strict=True):
             if not has_shape(x, shape):  # the kernels check no bounds
                 raise wrong(f"Give images of the model's input shape, {shape}", x.shape[1:])
         values = {n: x.astype(np.float32, copy=False) for n, x in zip(self._graph.inputs, images, strict=True)}
-        for operation, inputs, output in self.steps:
-            values[output] = operation.forward([values[number] for number in inputs], training)
+        for step in self._steps:
+            inputs = (values[number] for number in step.inputs)
+            values[step.output] = step.operation.forward(*inputs, training=training)
         return [values[number] for number in self._graph.outputs]
 
     def backward(self, gradients: list[np.ndarray]) -> None:
@@ -113,11 +120,12 @@ class Network:
         by_value: dict[int, np.ndarray] = {}
         for number, own in zip(self._graph.outputs, gradients, strict=True):  # a value can be several outputs
             by_value[number] = by_value[number] + own if number in by_value else own
-        for operation, inputs, output in reversed(self.steps):
+        for operation, inputs, output in reversed(self._steps):
             if output not in by_value or output not in self._graph.with_gradient:
                 continue
-            wanted = [number in self._graph.with_gradient for number in inputs]
-            for number, grad in zip(inputs, operation.backward(by_value.pop(output), wanted)):
+            wanted = (number in self._graph.with_gradient for number in inputs)
+            found = operation.backward(by_value.pop(output), *wanted)
+            for number, grad in zip(inputs, found if isinstance(found, list) else [found], strict=True):
                 if grad is not None:
                     by_value[number] = by_value[number] + grad if number in by_value else grad
 
@@ -127,7 +135,7 @@ class Predictor:
 
     def __init__(self, model: keras.Model, logits: bool = False):
         check_environment()
-        plan, weights = compile_model(model, training=False), Weights([], model.weights)
+        plan, weights = Plan(model, training=False), Weights([], model.weights)
         self._networks = [Network(plan, weights, logits) for _ in range(environment.num_threads())]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -370,10 +370,10 @@ def test_dropout_scales_what_it_keeps(layer):
     keras.Model(inputs, layer(inputs))
     dropout, ones = numpy_layers.Dropout(layer, None), np.ones((400, 5, 4, 6), np.float32)
     dropout.draws = np.random.default_rng(0).random((400, *dropout.random), np.float32)
-    out = dropout.forward([ones], training=True)
+    out = dropout.forward(ones, training=True)
     assert set(np.unique(out)) == {0, np.float32(1 / 0.75)} and abs((out == 0).mean() - 0.25) < 0.06
-    np.testing.assert_array_equal(dropout.backward(ones, [True])[0], out)
-    np.testing.assert_array_equal(dropout.forward([ones], training=False), ones)
+    np.testing.assert_array_equal(dropout.backward(ones, True), out)
+    np.testing.assert_array_equal(dropout.forward(ones, training=False), ones)
 
 
 @pytest.mark.parametrize("name", ["dropout", "depth"])

@@ -56,12 +56,12 @@ class Activation(Operation):
         super().__init__(layer, bind)
         self.function = find_function(layer)
 
-    def forward(self, inputs, training):
-        y, self.kept = self.function.forward(np.array(inputs[0], order="C"))
+    def forward(self, x, training):
+        y, self.kept = self.function.forward(np.array(x, order="C"))
         return y
 
     def backward(self, grad, wanted):
-        return [self.function.backward(grad, self.kept)]
+        return self.function.backward(grad, self.kept)
 
 
 class PReLU(Operation):
@@ -69,9 +69,9 @@ class PReLU(Operation):
         super().__init__(layer, bind)
         self.alpha, self.g_alpha = bind(layer.alpha)
 
-    def forward(self, inputs, training):
-        (self.x,) = inputs
-        return np.where(self.x > 0, self.x, self.alpha * self.x)
+    def forward(self, x, training):
+        self.x = x
+        return np.where(x > 0, x, self.alpha * x)
 
     def backward(self, grad, wanted):
         if self.g_alpha is not None:
@@ -79,7 +79,7 @@ class PReLU(Operation):
             shared = tuple(axis for axis, size in enumerate(self.g_alpha.shape) if size == 1)
             self.g_alpha += by_alpha.sum(axis=shared, keepdims=True)
         slope = np.where(self.x > 0, np.float32(1), np.where(self.x < 0, self.alpha, np.float32(0)))
-        return [grad * slope if wanted[0] else None]
+        return grad * slope if wanted else None
 
 
 def _loop(kernel, first, second):

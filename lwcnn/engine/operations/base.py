@@ -1,10 +1,10 @@
 """The interface of the operations: a layer's forward pass and its gradients, on arrays.
 
 An operation is made from a built Keras layer and `bind`, which maps a variable to the array that holds it and the
-array that its gradient is added to (None for a frozen variable). `forward(inputs, training)` returns the output and
-keeps what `backward(grad, wanted)` needs. `backward` adds the gradients of the weights and returns those of the inputs,
-None for each input that is not `wanted`; an operation with one input and no weights runs only if it is. Arrays are
-float32, images first.
+array that its gradient is added to (None for a frozen variable). `forward(*inputs, training)` returns the output and
+keeps what `backward(grad, *wanted)` needs. `backward` adds the gradients of the weights and returns that of the input,
+or a list of those of several inputs, None for each that is not wanted; an operation with one input and no weights runs
+only if it is. Arrays are float32, images first.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Operation:
     all_reduce: Callable = staticmethod(no_reduce)  # sums arrays over the threads, which each have a part of the batch
     is_leader: bool = True  # whether this thread updates the moving statistics
     forward: Callable[..., np.ndarray]
-    backward: Callable[..., list[np.ndarray | None]]
+    backward: Callable[..., np.ndarray | list[np.ndarray | None] | None]
 
     def __init__(self, layer: keras.Layer, bind: Bind):
         self.layer = layer

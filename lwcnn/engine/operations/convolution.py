@@ -47,8 +47,7 @@ class Linear(Affine):
         shape = -1, kernel.shape[-1]
         self.kernel, self.g_kernel = kernel.reshape(shape), None if g_kernel is None else g_kernel.reshape(shape)
 
-    def forward(self, inputs, training):
-        (x,) = inputs
+    def forward(self, x, training):
         self.x = x.reshape(-1, x.shape[-1])
         return self.finish((self.x @ self.kernel).reshape(*x.shape[:-1], -1))
 
@@ -57,7 +56,7 @@ class Linear(Affine):
         grad = self.begin(grad).reshape(-1, shape[-1])
         if self.g_kernel is not None:
             self.g_kernel += self.x.T @ grad
-        return [(grad @ self.kernel.T).reshape(*shape[:-1], -1) if wanted[0] else None]
+        return (grad @ self.kernel.T).reshape(*shape[:-1], -1) if wanted else None
 
 
 class Convolution(Linear):
@@ -73,10 +72,9 @@ class Convolution(Linear):
     def is_pointwise(self):
         return self.window == self.strides == (1, 1)
 
-    def forward(self, inputs, training):
+    def forward(self, x, training):
         if self.is_pointwise:
-            return super().forward(inputs, training)
-        (x,) = inputs
+            return super().forward(x, training)
         self.shape, self.x = x.shape, rows(x)
         layer = self.layer
         self.geometry = Geometry.of(x.shape[1:3], self.window, self.strides, layer.padding)
@@ -90,17 +88,17 @@ class Convolution(Linear):
     def backward(self, grad, wanted):
         if self.is_pointwise:
             return super().backward(grad, wanted)
-        dx = np.zeros_like(self.x) if wanted[0] else None
+        dx = np.zeros_like(self.x) if wanted else None
         lines = self.begin(grad).reshape(-1, self.layer.filters)
         for windows, first, last, places in self._parts():
             geometry = self.shape[-1], self.geometry.numbers, first, last
             if self.g_kernel is not None:
                 gather(self.x, *geometry, windows.reshape(-1))
                 self.g_kernel += windows.T @ lines[places]
-            if wanted[0]:
+            if wanted:
                 np.matmul(lines[places], self.kernel.T, out=windows)
                 scatter(windows.reshape(-1), *geometry, dx)
-        return [dx.reshape(self.shape) if wanted[0] else None]
+        return dx.reshape(self.shape) if wanted else None
 
     def _parts(self):
         """Yields rows of positions that fit the cache: a buffer for their windows, their range, the output's slice."""
@@ -126,12 +124,12 @@ class Convolution1D(Convolution):
         super().__init__(layer, bind)
         self.window, self.strides = (1, *layer.kernel_size), (1, *layer.strides)
 
-    def forward(self, inputs, training):
-        return super().forward([inputs[0][:, None]], training)[:, 0]
+    def forward(self, x, training):
+        return super().forward(x[:, None], training)[:, 0]
 
     def backward(self, grad, wanted):
-        (dx,) = super().backward(grad[:, None], wanted)
-        return [dx if dx is None else dx[:, 0]]
+        dx = super().backward(grad[:, None], wanted)
+        return dx[:, 0] if wanted else None
 
 
 class ConvReluMaxPool(Operation):
@@ -141,10 +139,8 @@ class ConvReluMaxPool(Operation):
         super().__init__(layer, bind)
         (self.kernel, self.g_kernel), (self.bias, self.g_bias) = kernel_and_bias(layer, bind)
 
-    def forward(self, inputs, training):
-        (self.x,) = inputs
-        if self.layer.padding == "same":
-            self.x = np.pad(self.x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    def forward(self, x, training):
+        self.x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))) if self.layer.padding == "same" else x
         y, self.winner = conv_pool.conv_pool_forward(self.x, self.kernel, self.bias)
         return y
 
@@ -154,7 +150,7 @@ class ConvReluMaxPool(Operation):
             for own, part in zip((self.g_kernel, self.g_bias), found):
                 if own is not None:
                     own += part
-        if not wanted[0]:
-            return [None]
+        if not wanted:
+            return None
         dx = conv_pool.conv_pool_input_gradient(self.x, self.kernel, self.winner, grad)
-        return [np.ascontiguousarray(dx[:, 1:-1, 1:-1]) if self.layer.padding == "same" else dx]
+        return np.ascontiguousarray(dx[:, 1:-1, 1:-1]) if self.layer.padding == "same" else dx

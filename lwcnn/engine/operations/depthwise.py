@@ -22,11 +22,11 @@ class DepthwiseConvolution(Affine):
         super().__init__(layer, bind)
         self.windows = Windows(layer, *bind(layer.kernel))
 
-    def forward(self, inputs, training):
-        return self.finish(self.windows.forward(inputs[0]))
+    def forward(self, x, training):
+        return self.finish(self.windows.forward(x))
 
     def backward(self, grad, wanted):
-        return [self.windows.backward(self.begin(grad), wanted[0])]
+        return self.windows.backward(self.begin(grad), wanted)
 
 
 class SeparableConvolution(Linear):
@@ -38,12 +38,11 @@ class SeparableConvolution(Linear):
         super().__init__(layer, bind, layer.pointwise_kernel)
         self.windows = Windows(layer, *bind(layer.depthwise_kernel))
 
-    def forward(self, inputs, training):
-        return super().forward([self.windows.forward(inputs[0])], training)
+    def forward(self, x, training):
+        return super().forward(self.windows.forward(x), training)
 
     def backward(self, grad, wanted):
-        (grad,) = super().backward(grad, [True])
-        return [self.windows.backward(grad, wanted[0])]
+        return self.windows.backward(super().backward(grad, True), wanted)
 
 
 class Windows:

@@ -46,8 +46,8 @@ class DepthwiseBlock(Operation):
         self.rate = parts["drop"].rate if parts["drop"] else 0.0
         self.random = () if self.rate else None
 
-    def forward(self, inputs, training):
-        self.x = _whole_vectors(inputs[0])
+    def forward(self, x, training):
+        self.x = _whole_vectors(x)
         arrays = self.arrays | self._attention()
         self.weights = {name: _whole_vectors(array) for name, array in arrays.items()}
         self.keep = np.ones(len(self.x), np.float32)
@@ -61,8 +61,8 @@ class DepthwiseBlock(Operation):
             variance = np.maximum(totals[1] / count - mean * mean, 0).astype(np.float32)
             mean = mean.astype(np.float32)
             if self.is_leader:
-                for moving, new in ((self.mean, mean), (self.variance, variance)):
-                    follow(moving, new[: moving.size], self.norm.momentum)
+                C = self.mean.size
+                follow((self.mean, self.variance), (mean[:C], variance[:C]), self.norm.momentum)
         out, *kept = self._pointwise(u, mean, variance)
         self.kept = u, mean, variance, *kept
         return np.ascontiguousarray(out[..., : self.filters])
@@ -75,7 +75,7 @@ class DepthwiseBlock(Operation):
         if self.g_neighbors is not None:
             for i, offset in _offsets(self.g_neighbors):
                 self.g_neighbors[i] += np.trace(grads["w4"].reshape(self.weights["w4"].shape), offset)
-        return [np.ascontiguousarray(dx[..., : self.mean.size])]
+        return np.ascontiguousarray(dx[..., : self.mean.size])
 
     def _attention(self) -> dict[str, np.ndarray]:
         """Returns w3 to b4 of blocks without dense layers: empty (S = 0), or an identity and ECA's matrix."""

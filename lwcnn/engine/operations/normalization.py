@@ -6,17 +6,22 @@ Forward and backward take two passes over the map each, as rows of C channels, (
 within blocks of rows, in float64 over the blocks.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lwcnn.engine.kernels.arrays import aligned_empty, jit_fused, rows
-from lwcnn.engine.operations.activations import find_function
+from lwcnn.engine.operations.activations import LINEAR, find_function
 from lwcnn.engine.operations.base import Operation, no_reduce
 
 BLOCK = 64  # rows
 
 
 class BatchNorm(Operation):
-    """`keras.layers.BatchNormalization` of the last axis."""
+    """`keras.layers.BatchNormalization` of the last axis.
+
+    `activation` is its only reader, a layer that overwrites the result to save an array and a copy.
+    """
 
     expected = {"renorm": False}
 
@@ -25,56 +30,46 @@ class BatchNorm(Operation):
         axis = None if layer.axis in (-1, len(layer.output.shape) - 1) else f"axis={layer.axis}"
         return axis or super().unsupported_setting(layer)
 
-    def __init__(self, layer, bind):
+    def __init__(self, layer, bind, activation=None):
         super().__init__(layer, bind)
+        self.function = find_function(activation) if activation else LINEAR
         (self.mean, _), (self.variance, _) = bind(layer.moving_mean), bind(layer.moving_variance)
         width = self.mean.size
         self.gamma, self.g_gamma = bind(layer.gamma) if layer.scale else (np.ones(width, np.float32), None)
         self.beta, self.g_beta = bind(layer.beta) if layer.center else (np.zeros(width, np.float32), None)
 
-    def forward(self, inputs, training):
-        (self.x,) = inputs
-        self.by_batch = training and self.layer.trainable
+    def forward(self, x, training):
+        y, self.kept = self.function.forward(self._normalized(x, training))
+        return y
+
+    def _normalized(self, x, training):
+        self.x, self.by_batch = x, training and self.layer.trainable
         if not self.by_batch:
             self.factor = self.gamma / np.sqrt(self.variance + np.float32(self.layer.epsilon))
-            return self.x * self.factor + (self.beta - self.mean * self.factor)
-        y, *self.moments = batch_norm(self.x, self.gamma, self.beta, self.layer.epsilon, self.all_reduce)
+            return x * self.factor + (self.beta - self.mean * self.factor)
+        y, *self.moments = batch_norm(x, self.gamma, self.beta, self.layer.epsilon, self.all_reduce)
         if self.is_leader:
-            for moving, new in zip((self.mean, self.variance), self.moments):
-                follow(moving, new.astype(np.float32), self.layer.momentum)
+            follow((self.mean, self.variance), self.moments, self.layer.momentum)
         return y
 
     def backward(self, grad, wanted):
+        grad = self.function.backward(grad, self.kept)
         if not self.by_batch:
-            return [grad * self.factor if wanted[0] else None]
+            return grad * self.factor if wanted else None
         dx, g_gamma, g_beta = batch_norm_gradients(
             self.x, self.gamma, *self.moments, grad, self.layer.epsilon, self.all_reduce
         )
         for total, g in ((self.g_gamma, g_gamma), (self.g_beta, g_beta)):
             if total is not None:
                 total += g
-        return [dx]
+        return dx
 
 
-class NormalizedActivation(BatchNorm):
-    """Batch normalization and its only reader, an activation, which overwrites it to save an array and a copy."""
-
-    def __init__(self, layer, activation, bind):
-        super().__init__(layer, bind)
-        self.function = find_function(activation)
-
-    def forward(self, inputs, training):
-        y, self.kept = self.function.forward(super().forward(inputs, training))
-        return y
-
-    def backward(self, grad, wanted):
-        return super().backward(self.function.backward(grad, self.kept), wanted)
-
-
-def follow(moving: np.ndarray, new: np.ndarray, momentum: float) -> None:
-    """Updates a moving average in place."""
-    moving *= np.float32(momentum)
-    moving += new * np.float32(1 - momentum)
+def follow(averages: Sequence[np.ndarray], values: Sequence[np.ndarray], momentum: float) -> None:
+    """Updates moving averages in place."""
+    for average, value in zip(averages, values, strict=True):
+        average *= np.float32(momentum)
+        average += value.astype(np.float32) * np.float32(1 - momentum)
 
 
 @jit_fused

@@ -15,11 +15,11 @@ class Rescale(Operation):
         super().__init__(layer, bind)
         self.scale, self.offset = np.asarray(layer.scale, np.float32), np.asarray(layer.offset, np.float32)
 
-    def forward(self, inputs, training):
-        return inputs[0] * self.scale + self.offset
+    def forward(self, x, training):
+        return x * self.scale + self.offset
 
     def backward(self, grad, wanted):
-        return [grad * self.scale]
+        return grad * self.scale
 
 
 class Normalize(Operation):
@@ -30,11 +30,11 @@ class Normalize(Operation):
         self.mean, variance = (keras.ops.convert_to_numpy(part) for part in (layer.mean, layer.variance))
         self.factor = 1 / np.maximum(np.sqrt(variance), np.float32(keras.config.epsilon()))
 
-    def forward(self, inputs, training):
-        return (inputs[0] - self.mean) * self.factor
+    def forward(self, x, training):
+        return (x - self.mean) * self.factor
 
     def backward(self, grad, wanted):
-        return [grad * self.factor]
+        return grad * self.factor
 
 
 class Dropout(Operation):
@@ -59,8 +59,7 @@ class Dropout(Operation):
         ]
         self.random = tuple(shape[1:]) if layer.rate else None
 
-    def forward(self, inputs, training):
-        (x,) = inputs
+    def forward(self, x, training):
         self.factors = None
         if not training or not self.layer.rate:
             return x
@@ -69,16 +68,16 @@ class Dropout(Operation):
         return x * self.factors
 
     def backward(self, grad, wanted):
-        return [grad if self.factors is None else grad * self.factors]
+        return grad if self.factors is None else grad * self.factors
 
 
 class Concatenate(Operation):
-    def forward(self, inputs, training):
+    def forward(self, *inputs, training):
         axis = self.layer.axis
         self.ends = np.cumsum([x.shape[axis] for x in inputs])[:-1]
         return np.concatenate(inputs, axis=axis)
 
-    def backward(self, grad, wanted):
+    def backward(self, grad, *wanted):
         parts = np.split(grad, self.ends, axis=self.layer.axis)
         return [np.ascontiguousarray(part) if wants else None for part, wants in zip(parts, wanted)]
 
@@ -93,32 +92,32 @@ class Elementwise(Operation):
 
 
 class Add(Elementwise):
-    def forward(self, inputs, training):
+    def forward(self, *inputs, training):
         self.shapes = [x.shape for x in inputs]
         return sum(inputs[1:], inputs[0])
 
-    def backward(self, grad, wanted):
+    def backward(self, grad, *wanted):
         return [_reduced(grad, shape) if wants else None for shape, wants in zip(self.shapes, wanted)]
 
 
 class Average(Add):
-    def forward(self, inputs, training):
-        return super().forward(inputs, training) / np.float32(len(inputs))
+    def forward(self, *inputs, training):
+        return super().forward(*inputs, training=training) / np.float32(len(inputs))
 
-    def backward(self, grad, wanted):
-        return super().backward(grad / np.float32(len(wanted)), wanted)
+    def backward(self, grad, *wanted):
+        return super().backward(grad / np.float32(len(wanted)), *wanted)
 
 
 class SoftVoting(Operation):
     """`lwcnn.models.layers.SoftVoting`."""
 
-    def forward(self, inputs, training):
+    def forward(self, *inputs, training):
         log_shares = [log_softmax(logits, axis=1) for logits in inputs]
         self.log_shares = [one - np.float32(np.log(len(inputs))) for one in log_shares]
         self.output = np.logaddexp.reduce(self.log_shares)
         return self.output
 
-    def backward(self, grad, wanted):
+    def backward(self, grad, *wanted):
         return [self._gradient(grad, one) if wants else None for one, wants in zip(self.log_shares, wanted)]
 
     def _gradient(self, grad, log_shares):
@@ -127,11 +126,11 @@ class SoftVoting(Operation):
 
 
 class Multiply(Elementwise):
-    def forward(self, inputs, training):
+    def forward(self, *inputs, training):
         self.inputs = inputs
         return reduce(np.multiply, inputs)
 
-    def backward(self, grad, wanted):
+    def backward(self, grad, *wanted):
         return [self._gradient(grad, i) if wants else None for i, wants in enumerate(wanted)]
 
     def _gradient(self, grad, i):
@@ -140,8 +139,7 @@ class Multiply(Elementwise):
 
 
 class ZeroPadding(Operation):
-    def forward(self, inputs, training):
-        (x,) = inputs
+    def forward(self, x, training):
         (top, bottom), (left, right) = self.layer.padding
         n, h, w, c = x.shape
         y = np.zeros((n, h + top + bottom, w + left + right, c), np.float32)
@@ -151,7 +149,7 @@ class ZeroPadding(Operation):
     def backward(self, grad, wanted):
         (top, bottom), (left, right) = self.layer.padding
         h, w = grad.shape[1:3]
-        return [np.ascontiguousarray(grad[:, top : h - bottom, left : w - right])]
+        return np.ascontiguousarray(grad[:, top : h - bottom, left : w - right])
 
 
 class Reshape(Operation):
@@ -162,13 +160,12 @@ class Reshape(Operation):
         shape = layer.output.shape[1:]
         return f"output of shape {shape}" if shape.count(None) > 1 else None
 
-    def forward(self, inputs, training):
-        (x,) = inputs
+    def forward(self, x, training):
         self.shape = x.shape
         return x.reshape(len(x), *(-1 if size is None else size for size in self.layer.output.shape[1:]))
 
     def backward(self, grad, wanted):
-        return [grad.reshape(self.shape)]
+        return grad.reshape(self.shape)
 
 
 def _reduced(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

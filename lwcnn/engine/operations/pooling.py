@@ -9,8 +9,7 @@ from lwcnn.engine.operations.depthwise import Windows
 
 
 class MaxPool(Operation):
-    def forward(self, inputs, training):
-        (x,) = inputs
+    def forward(self, x, training):
         self.shape = n, h, w, c = x.shape
         layer = self.layer
         self.geometry = Geometry.of((h, w), layer.pool_size, layer.strides, layer.padding)
@@ -23,7 +22,7 @@ class MaxPool(Operation):
         n, h, w, c = self.shape
         dx = np.zeros((n, h * w * c), np.float32)
         max_pool_gradient(rows(grad), self.winner, c, self.geometry.numbers, dx)
-        return [dx.reshape(self.shape)]
+        return dx.reshape(self.shape)
 
 
 class AveragePool(Operation):
@@ -33,18 +32,16 @@ class AveragePool(Operation):
         super().__init__(layer, bind)
         self.windows = Windows(layer, np.ones((*layer.pool_size, layer.input.shape[-1]), np.float32))
 
-    def forward(self, inputs, training):
-        (x,) = inputs
+    def forward(self, x, training):
         self.share = 1 / self.windows.forward(np.ones((1, *x.shape[1:]), np.float32))
         return self.windows.forward(x) * self.share
 
     def backward(self, grad, wanted):
-        return [self.windows.backward(grad * self.share)]
+        return self.windows.backward(grad * self.share)
 
 
 class GlobalAverage(Operation):
-    def forward(self, inputs, training):
-        (x,) = inputs
+    def forward(self, x, training):
         self.shape = n, h, w, c = x.shape
         y = x.reshape(n, h * w, c).sum(axis=1) / np.float32(h * w)
         return y.reshape(n, 1, 1, c) if self.layer.keepdims else y
@@ -52,21 +49,20 @@ class GlobalAverage(Operation):
     def backward(self, grad, wanted):
         n, h, w, c = self.shape
         share = (grad / np.float32(h * w)).reshape(n, 1, 1, c)
-        return [np.broadcast_to(share, self.shape).copy()]
+        return np.broadcast_to(share, self.shape).copy()
 
 
 class GlobalMax(Operation):
     """`keras.layers.GlobalMaxPooling2D`; equal maxima share the gradient, as in TensorFlow."""
 
-    def forward(self, inputs, training):
-        (self.x,) = inputs
-        self.y = self.x.max(axis=(1, 2), keepdims=True)
-        return self.y if self.layer.keepdims else self.y.reshape(len(self.x), -1)
+    def forward(self, x, training):
+        self.x, self.y = x, x.max(axis=(1, 2), keepdims=True)
+        return self.y if self.layer.keepdims else self.y.reshape(len(x), -1)
 
     def backward(self, grad, wanted):
         is_largest = self.x == self.y
         share = grad.reshape(self.y.shape) / is_largest.sum(axis=(1, 2), keepdims=True, dtype=np.float32)
-        return [is_largest * share]
+        return is_largest * share
 
 
 @jit
