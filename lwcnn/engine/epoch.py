@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from lwcnn.engine.keras_internals import Unsupported, slot_index
+from lwcnn.engine.keras_internals import Unsupported, slot_index, title
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Network, Plan, Weights, check_environment
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
@@ -15,21 +15,22 @@ from lwcnn.system import environment
 def unsupported(model: keras.Model) -> str | None:
     """Returns why the engine cannot train a compiled model, in one line; None if it can."""
     try:
-        check_environment()
-        _check(model)
-        check_optimizer(model.optimizer)
+        check(model)
     except Unsupported as reason:
         return str(reason)
     return None
 
 
-def _check(model: keras.Model) -> None:
+def check(model: keras.Model) -> None:
+    """Raises `Unsupported` if the engine cannot train a compiled model."""
+    check_environment()
     plan, objective = Plan(model), Objective(model)
     on_tensorflow = keras.backend.backend() == "tensorflow"  # elsewhere, Keras computes a loss from what it is given
     for loss, is_softmax in zip(objective.losses, plan.are_softmax()):
         if not loss.from_logits and not (is_softmax and on_tensorflow):
-            title = f"{model.name} ({type(model).__name__})"
-            raise Unsupported(f"{title} has a loss of probabilities: use logits and a loss with from_logits=True")
+            raise Unsupported(
+                f"{title(model)} has a loss of probabilities: use logits and a loss with from_logits=True"
+            )
         if loss.from_logits and is_softmax and not on_tensorflow:
             raise Unsupported(f"{model.name} ends in a softmax, but its loss expects logits")
     if any(len(output.shape) != 2 for output in model.outputs):
@@ -44,6 +45,7 @@ def _check(model: keras.Model) -> None:
             raise Unsupported(f"{variable.path} has a constraint")
         if model.optimizer.built and slot_index(model.optimizer, variable) is None:
             raise Unsupported(f"the optimizer {model.optimizer.name} was built without {variable.path}")
+    check_optimizer(model.optimizer)
 
 
 class Epoch:
@@ -82,12 +84,16 @@ class Epoch:
         def train(rank: int) -> dict[str, float]:
             network, part = self._networks[rank], parts[rank]
             network.join(group, rank)
+            network.gradient[:] = 0
             for operation, drawn in zip(network.random_operations, draws, strict=True):
                 operation.draws = drawn[part]
             with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite ends training anyway
-                return self._gradients(rank, [x[part] for x in images], [y[part] for y in labels], count)
+                outputs = network.forward([x[part] for x in images], training=True)
+                sums, gradients = self._objective(outputs, [y[part] for y in labels])
+                network.backward([gradient / np.float32(count) for gradient in gradients])
+            return sums
 
-        sums = run_in_group(group, train)
+        sums = run_in_group(group, train)  # of loss and metrics
         used = [network.gradient for network in self._networks[: group.size]]
         with np.errstate(over="ignore", invalid="ignore"):
             self._optimizer.step(sum(used[1:], used[0]))
@@ -101,11 +107,13 @@ class Epoch:
 
     def __exit__(self, kind, *_) -> None:
         self._blas.__exit__()
-        if kind is None:
-            self._weights.write_back()
-            self._optimizer.write_back()
-            for generator in self._generators:
-                generator.state.assign(self._states[id(generator)])
+        if kind:
+            self._optimizer.discard_steps()
+            return
+        self._weights.write_back()
+        self._optimizer.write_back()
+        for generator in self._generators:
+            generator.state.assign(self._states[id(generator)])
 
     def _draw(self, count: int) -> list[np.ndarray]:
         """Returns random numbers in [0, 1), (count, ...) float32, for each random operation."""
@@ -115,12 +123,3 @@ class Epoch:
             draws.append(np.random.default_rng(state.tolist()).random((count, *(operation.random or ())), np.float32))
             state[1] += 1
         return draws
-
-    def _gradients(self, rank: int, images, labels, count: int) -> dict[str, float]:
-        """Computes a network's gradient for part of a batch of `count` images; returns sums of loss and metrics."""
-        network = self._networks[rank]
-        network.gradient[:] = 0
-        outputs = network.forward(images, training=True)
-        sums, gradients = self._objective(outputs, labels)
-        network.backward([gradient / np.float32(count) for gradient in gradients])
-        return sums

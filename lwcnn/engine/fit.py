@@ -1,14 +1,13 @@
 """`keras.Model.fit` with the engine, for your own models. Experiments are trained by `training/loop.py` instead."""
 
-import contextlib
 import sys
 from collections.abc import Iterator
 
 import keras
 import numpy as np
 
-from lwcnn.engine.epoch import Epoch, unsupported
-from lwcnn.engine.keras_internals import first_epoch
+from lwcnn.engine.epoch import Epoch, check
+from lwcnn.engine.keras_internals import Unsupported, first_epoch
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Predictor, has_shape
 from lwcnn.system.errors import wrong
@@ -69,19 +68,21 @@ def fast_fit(
         is_default = name == "batch_size" and value is None
         if not is_default and (not isinstance(value, (int, np.integer)) or value < least):
             raise wrong(f"Give {name} as an integer of {least} or more", f"{name}={value!r}")
-    reason = next((f"of the argument {name}" for name in arguments), None) or unsupported(model)
-    given = [] if reason else [pair for pair in ((x, y), validation_data) if pair is not None]
-    pairs: list = [[_as_arrays(part) for part in _as_list(pair)] for pair in given]
-    reason = reason or _unsupported_data(model, pairs, batch_size)
-    if reason:
+    try:
+        if arguments:
+            raise Unsupported(f"of the argument {next(iter(arguments))}")
+        check(model)
+        pairs = [_as_arrays(pair) for pair in ((x, y), validation_data) if pair is not None]
+        _check_data(model, pairs, batch_size)
+    except Unsupported as reason:
         print(f"fast_fit trains {model.name} with model.fit, because {reason}", file=sys.stderr)
+        pairs = []
+    if not pairs:  # outside of `except`, so that an error of `fit` stands alone
         return model.fit(
             x, y, batch_size, epochs, verbose, callbacks, validation_data=validation_data, shuffle=shuffle,
             initial_epoch=initial_epoch, **arguments,
         )  # fmt: skip
     (inputs, labels), *held_out = pairs
-    for pair in pairs:
-        _require_one_length(*pair)
     num_steps = -(-len(labels[0]) // batch_size)
     calls = keras.callbacks.CallbackList(
         callbacks, add_history=True, add_progbar=verbose != 0, model=model, verbose=1 if verbose == "auto" else verbose,
@@ -92,7 +93,7 @@ def fast_fit(
     logs: dict[str, float] = {}
     for epoch in range(first_epoch(model, initial_epoch), epochs):
         calls.on_epoch_begin(epoch)
-        with _unadvanced_by_errors(model.optimizer), Epoch(model) as training:
+        with Epoch(model) as training:
             for step, (images, truth) in enumerate(_batches(inputs, labels, batch_size, shuffle)):
                 calls.on_train_batch_begin(step)
                 logs = training.step(images, truth)
@@ -110,57 +111,43 @@ def fast_fit(
     return model.history
 
 
-@contextlib.contextmanager
-def _unadvanced_by_errors(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Restores the number of steps, which callbacks see, if the block raises: its steps are not written back."""
-    before = int(optimizer.iterations)
-    try:
-        yield
-    except BaseException:
-        optimizer.iterations.assign(before)
-        raise
-
-
-def _unsupported_data(model: keras.Model, pairs: list[list[list]], batch_size) -> str | None:
-    """Returns why the engine cannot train a model on data; None if it can."""
+def _check_data(model: keras.Model, pairs: list[list[list]], batch_size) -> None:
+    """Raises `Unsupported` if the engine cannot train a model on data, an `LwcnnError` if the data cannot be right."""
     if batch_size is None:
-        return "of batch_size=None"
+        raise Unsupported("of batch_size=None")
     if any(len(pair) != 2 for pair in pairs):
-        return "validation_data is not (x, y)"
+        raise Unsupported("validation_data is not (x, y)")
     images = [[tuple(tensor.shape[1:])] for tensor in model.inputs]
-    shapes = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, model.outputs)]
+    truths = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, model.outputs)]
     for inputs, labels in pairs:
-        for name, kind, arrays, tensors in (("x", "input", inputs, images), ("y", "output", labels, shapes)):
-            if len(arrays) > len(tensors):
+        parts = (("x", "input", inputs, images), ("y", "output", labels, truths))
+        for name, kind, arrays, allowed in parts:
+            if len(arrays) > len(allowed):
                 advice = f"Give {name} as one array for each {kind} of the model, such as numpy.stack({name})"
-                raise wrong(advice, f"a list of {len(arrays)} for {len(tensors)}")
+                raise wrong(advice, f"a list of {len(arrays)} for {len(allowed)}")
         if not all(isinstance(array, np.ndarray) for array in inputs + labels):
-            return "the data are not arrays"
-        if not _have_shapes(inputs, images):
-            return f"x has shape {', '.join(str(array.shape) for array in inputs)}"
-        if not _have_shapes(labels, shapes):
-            return f"y has shape {', '.join(str(array.shape) for array in labels)}"
-        if any(_is_soft(array) and not np.allclose(array.sum(axis=1), 1, atol=1e-4) for array in labels):
-            return "rows of y do not sum to 1"  # Keras's gradient on TensorFlow is then not that of its loss
-    return None
+            raise Unsupported("the data are not arrays")
+        for name, _, arrays, allowed in parts:
+            has_shapes = (any(has_shape(array, one) for one in shapes) for array, shapes in zip(arrays, allowed))
+            if len(arrays) < len(allowed) or not all(has_shapes):
+                raise Unsupported(f"{name} has shape {', '.join(str(array.shape) for array in arrays)}")
+        soft = [array for array in labels if array.ndim == 2 and array.shape[1] > 1]
+        if not all(np.allclose(array.sum(axis=1), 1, atol=1e-4) for array in soft):
+            raise Unsupported("rows of y do not sum to 1")  # Keras's gradient on TensorFlow is not that of its loss
+    for inputs, labels in pairs:
+        if len({len(array) for array in inputs + labels}) != 1 or not len(labels[0]):
+            shapes = ", ".join(str(array.shape) for array in inputs + labels)
+            raise wrong("Give x and y as arrays of equal length, at least 1", f"shapes {shapes}")
 
 
-def _is_soft(labels: np.ndarray) -> bool:
-    return labels.ndim == 2 and labels.shape[1] > 1
+def _as_arrays(pair) -> list[list]:
+    """Returns (x, y) as lists of arrays, where the values allow it; a single array as a list of one."""
+    parts = [_as_list(part) for part in _as_list(pair)]
+    return [[np.asarray(value) if hasattr(value, "__array__") else value for value in part] for part in parts]
 
 
-def _have_shapes(arrays: list[np.ndarray], allowed: list[list[tuple]]) -> bool:
-    """Returns whether there are as many arrays as expected, each of one of its allowed shapes."""
-    pairs = zip(arrays, allowed)
-    return len(arrays) == len(allowed) and all(any(has_shape(a, shape) for shape in some) for a, some in pairs)
-
-
-def _as_list(part) -> list:
-    return list(part) if isinstance(part, (list, tuple)) else [part]
-
-
-def _as_arrays(part) -> list:
-    return [np.asarray(array) if hasattr(array, "__array__") else array for array in _as_list(part)]
+def _as_list(value) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _evaluate(model: keras.Model, held_out: list, batch_size: int, calls) -> dict[str, float]:
@@ -175,12 +162,6 @@ def _evaluate(model: keras.Model, held_out: list, batch_size: int, calls) -> dic
         calls.on_test_batch_end(step, logs)
     calls.on_test_end(logs)
     return {f"val_{name}": value for name, value in logs.items()}
-
-
-def _require_one_length(inputs: list[np.ndarray], labels: list[np.ndarray]) -> None:
-    if len({len(array) for array in inputs + labels}) != 1 or not len(labels[0]):
-        shapes = ", ".join(str(array.shape) for array in inputs + labels)
-        raise wrong("Give x and y as arrays of equal length, at least 1", f"shapes {shapes}")
 
 
 def _batches(inputs, labels, batch_size: int, shuffle: bool) -> Iterator[tuple[tuple, tuple]]:

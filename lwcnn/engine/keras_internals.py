@@ -15,6 +15,11 @@ class Unsupported(Exception):
     """The engine cannot compile a model; the message is one line that names the layer or setting."""
 
 
+def title(of) -> str:
+    """Returns name and class of a layer, model, loss or optimizer, such as "conv1 (Conv2D)", for messages."""
+    return f"{of.name} ({type(of).__name__})"
+
+
 @dataclass(frozen=True, eq=False)
 class Call:
     """One call of a layer, or of a Keras operation such as that of `x + y`, with the numbers of its values."""
@@ -67,7 +72,7 @@ def read_graph(model: keras.Model, training: bool) -> Graph:
 def _functional(model: keras.Model):
     functional = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
     if not hasattr(functional, "_nodes_by_depth"):
-        raise Unsupported(f"{model.name} ({type(model).__name__}) is neither a functional nor a built Sequential model")
+        raise Unsupported(f"{title(model)} is neither a functional nor a built Sequential model")
     if type(model).call not in (Functional.call, keras.Sequential.call):
         raise Unsupported(f"{type(model).__name__} overrides call")
     return functional
@@ -88,10 +93,10 @@ def _add_calls(graph: Graph, model: keras.Model, inputs: list[int]) -> list[int]
             else:
                 given = [graph.new_value() for _ in node.outputs]
                 if len(given) != 1:
-                    raise Unsupported(f"{layer.name} ({type(layer).__name__}) has {len(given)} outputs")
+                    raise Unsupported(f"{title(layer)} has {len(given)} outputs")
                 graph.calls.append(Call(layer, tuple(read), given[0]))
                 if tuple(node.outputs[0].shape) != tuple(layer.output.shape):
-                    raise Unsupported(f"{layer.name} ({type(layer).__name__}) is called on inputs of several shapes")
+                    raise Unsupported(f"{title(layer)} is called on inputs of several shapes")
             numbers |= {id(tensor): number for tensor, number in zip(node.outputs, given, strict=True)}
     return [numbers[id(tensor)] for tensor in functional.outputs]
 
@@ -101,8 +106,7 @@ def _check_arguments(node) -> None:
     named = {name: value for name, value in node.arguments.kwargs.items() if name != "training"}
     arguments = [value for value in keras.tree.flatten((node.arguments.args, named)) if value is not None]
     if len(arguments) != len(node.arguments.keras_tensors):
-        layer = node.operation
-        raise Unsupported(f"{layer.name} ({type(layer).__name__}) is called with arguments that are not tensors")
+        raise Unsupported(f"{title(node.operation)} is called with arguments that are not tensors")
 
 
 SLOTS: dict[type[keras.optimizers.Optimizer], tuple[str, ...]] = {

@@ -84,7 +84,7 @@ def find_loss(loss) -> CompiledLoss:
     if type(loss) not in _CROSS_ENTROPIES and keras.saving.get_registered_name(type(loss)) not in _OWN_LOSSES:
         raise Unsupported(f"the loss {loss!r} is not a categorical cross-entropy")
     if setting := first_difference(loss, reduction="sum_over_batch_size", ignore_class=None, axis=-1):
-        raise Unsupported(f"the loss {loss.name} ({type(loss).__name__}) has {setting}")
+        raise Unsupported(f"the loss {internals.title(loss)} has {setting}")
     weights = getattr(loss, "class_weights", None)
     return CompiledLoss(
         loss.from_logits,

@@ -12,7 +12,7 @@ import keras
 from keras import layers
 from keras.activations import linear, relu, sigmoid
 
-from lwcnn.engine.keras_internals import Call, Graph, Unsupported
+from lwcnn.engine.keras_internals import Call, Graph, Unsupported, title
 from lwcnn.engine.operations import activations, convolution, depthwise, normalization, numpy_layers, pooling
 from lwcnn.engine.operations.base import Bind, Operation, first_difference
 from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
@@ -54,14 +54,13 @@ PLAIN = {"compute_dtype": "float32", "data_format": "channels_last", "quantizati
 """Values that these settings must have in every layer that has them."""
 
 
-def unsupported(layer: keras.Layer) -> str | None:
+def unsupported_layer(layer: keras.Layer) -> str | None:
     """Returns why a layer has no operation, such as "conv1 (Conv2D) has groups=2"; None if it has one."""
-    title = f"{layer.name} ({type(layer).__name__})"
     found = OPERATIONS.get(type(layer))
     if found is None:
-        return f"{title} is not supported"
+        return f"{title(layer)} is not supported"
     setting = first_difference(layer, **PLAIN) or found.unsupported_setting(layer)
-    return setting and f"{title} has {setting}"
+    return setting and f"{title(layer)} has {setting}"
 
 
 class Match(NamedTuple):
@@ -85,8 +84,7 @@ def match_layers(graph: Graph) -> list[Match]:
 
 
 def _one_layer(call: Call) -> Match:
-    reason = unsupported(call.layer)
-    if reason:
+    if reason := unsupported_layer(call.layer):
         raise Unsupported(reason)
     return Match(partial(OPERATIONS[type(call.layer)], call.layer), (call,))
 
@@ -126,12 +124,10 @@ def conv_relu_max_pool(graph: Graph, call: Call) -> Match | None:
 
 def normalized_activation(graph: Graph, call: Call) -> Match | None:
     """Matches batch normalization followed by an activation."""
-    if type(call.layer) is not layers.BatchNormalization or unsupported(call.layer):
+    if type(call.layer) is not layers.BatchNormalization or unsupported_layer(call.layer):
         return None
     chain = _Chain(graph, call)
-    activation = chain.then(
-        lambda layer: OPERATIONS.get(type(layer)) is activations.Activation and not unsupported(layer)
-    )
+    activation = chain.then(_is_known_activation)
     return activation and Match(partial(normalization.BatchNorm, call.layer, activation=activation), tuple(chain.calls))
 
 
@@ -203,13 +199,17 @@ _is_global_average, _is_product, _is_addition = map(_kind, (layers.GlobalAverage
 _is_relu = _kind(layers.ReLU, max_value=None, negative_slope=0.0, threshold=0.0)
 
 
+def _is_known_activation(layer) -> bool:
+    return OPERATIONS.get(type(layer)) is activations.Activation and unsupported_layer(layer) is None
+
+
 def _is_norm(layer) -> bool:
-    is_known = type(layer) is layers.BatchNormalization and unsupported(layer) is None
+    is_known = type(layer) is layers.BatchNormalization and unsupported_layer(layer) is None
     return is_known and layer.center and layer.scale and layer.epsilon > 0  # appended channels have variance 0
 
 
 def _is_stochastic_depth(layer) -> bool:
-    return type(layer) is layers.Dropout and _has(layer, noise_shape=PER_IMAGE) and unsupported(layer) is None
+    return type(layer) is layers.Dropout and _has(layer, noise_shape=PER_IMAGE) and unsupported_layer(layer) is None
 
 
 def _width(layer: keras.Layer) -> int:

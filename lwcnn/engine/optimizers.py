@@ -33,7 +33,7 @@ class VectorOptimizer:
         variables = weights.trainable
         self._kind = _kind(optimizer)
         self._update = getattr(self, f"_{self._kind.__name__.lower()}")  # such as `_sgd`
-        self._iterations = int(optimizer.iterations)
+        self._iterations = self._first = int(optimizer.iterations)
         self._indices = [internals.slot_index(optimizer, v) for v in variables]
         self._state = [weights.gather(self._values(name)) for name in internals.SLOTS[self._kind]]
         if self._kind is keras.optimizers.Nadam:
@@ -55,6 +55,10 @@ class VectorOptimizer:
             w *= 1 - self._decay * rate
         self._update(w, gradient, rate)
         self._iterations += 1
+
+    def discard_steps(self) -> None:
+        """Takes back the number of steps, which `fast_fit` advances for callbacks."""
+        self._optimizer.iterations.assign(self._first)
 
     def write_back(self) -> None:
         """Assigns the state to the variables of the Keras optimizer."""
@@ -189,15 +193,14 @@ def _kind(optimizer: keras.optimizers.Optimizer) -> type:
 def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     """Raises `Unsupported` for unknown optimizers, and for clipping, accumulation or scaling; the message names it."""
     kind, rate = _kind(optimizer), internals.learning_rate(optimizer)
-    title = f"the optimizer {optimizer.name} ({type(optimizer).__name__})"
+    name = f"the optimizer {internals.title(optimizer)}"
     if kind not in internals.SLOTS:
-        raise Unsupported(f"{title} is not supported")
+        raise Unsupported(f"{name} is not supported")
     is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
     if is_schedule and type(rate) not in _SCHEDULES or not is_schedule and callable(rate):
-        raise Unsupported(f"{title} has the schedule {type(rate).__name__}")
-    unknown = (*_UNKNOWN_SETTINGS, "momentum") if kind is keras.optimizers.RMSprop else _UNKNOWN_SETTINGS
-    for name in unknown:
-        if getattr(optimizer, name, None):
-            raise Unsupported(f"{title} has {name}={getattr(optimizer, name)!r}")
+        raise Unsupported(f"{name} has the schedule {type(rate).__name__}")
+    for setting in (*_UNKNOWN_SETTINGS, *(["momentum"] if kind is keras.optimizers.RMSprop else [])):
+        if value := getattr(optimizer, setting, None):
+            raise Unsupported(f"{name} has {setting}={value!r}")
     if kind is keras.optimizers.Muon and optimizer.adam_weight_decay != optimizer.weight_decay:
-        raise Unsupported(f"{title} has two weight decays")
+        raise Unsupported(f"{name} has two weight decays")

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.losses import find_loss
-from lwcnn.engine.match import OPERATIONS, unsupported
+from lwcnn.engine.match import OPERATIONS, unsupported_layer
 from lwcnn.engine.operations.activations import _gelu
 from lwcnn.models.layers import SoftVoting
 
@@ -96,7 +96,7 @@ def test_operations_equal_their_layers(name):
     tensorflow = pytest.importorskip("tensorflow")
     make, *shapes = CASES[name]
     layer, inputs = built(make, shapes)
-    assert unsupported(layer) is None
+    assert unsupported_layer(layer) is None
     arrays = {id(v): np.array(keras.ops.convert_to_numpy(v)) for v in layer.weights}
     gradients = {id(v): np.zeros(v.shape, np.float32) for v in layer.trainable_weights}
     operation = OPERATIONS[type(layer)](layer, lambda v: (arrays[id(v)], gradients.get(id(v))))
@@ -200,13 +200,13 @@ UNKNOWN = {
 @pytest.mark.parametrize("reason", UNKNOWN)
 def test_an_unknown_layer_or_setting_is_named(reason):
     layer, _ = built(UNKNOWN[reason], [MAP[1:] if "Conv1D" in reason else MAP])
-    assert unsupported(layer) == reason
+    assert unsupported_layer(layer) == reason
 
 
 @pytest.mark.parametrize("activation", [layers.ELU, layers.PReLU, lambda: layers.Dropout(0.5)])
 def test_a_layer_as_activation_is_not_taken_for_the_identity(activation):
     layer, _ = built(lambda: layers.Dense(4, activation=activation(), name="dense"), [MAP])
-    assert "dense (Dense) has activation=<" in unsupported(layer)
+    assert "dense (Dense) has activation=<" in unsupported_layer(layer)
 
 
 def test_gelu_and_its_slope_are_those_of_the_normal_distribution():
