@@ -20,13 +20,13 @@ class DepthwiseConvolution(Affine):
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
-        self.windows = Windows(layer, *bind(layer.kernel))
+        self.sums = DepthwiseSums(layer, *bind(layer.kernel))
 
     def forward(self, x, training):
-        return self.finish(self.windows.forward(x))
+        return self.finish(self.sums.forward(x))
 
     def backward(self, grad, wanted):
-        return self.windows.backward(self.begin(grad), wanted)
+        return self.sums.backward(self.begin(grad), wanted)
 
 
 class SeparableConvolution(Linear):
@@ -36,16 +36,16 @@ class SeparableConvolution(Linear):
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind, layer.pointwise_kernel)
-        self.windows = Windows(layer, *bind(layer.depthwise_kernel))
+        self.sums = DepthwiseSums(layer, *bind(layer.depthwise_kernel))
 
     def forward(self, x, training):
-        return super().forward(self.windows.forward(x), training)
+        return super().forward(self.sums.forward(x), training)
 
     def backward(self, grad, wanted):
-        return self.windows.backward(super().backward(grad, True), wanted)
+        return self.sums.backward(super().backward(grad, True), wanted)
 
 
-class Windows:
+class DepthwiseSums:
     """The depthwise sums of a layer, with its kernel (k, k, c, 1) and the array of its gradient, or None.
 
     The common ones, of stride 1 and padding "same", are computed in registers; others add in memory.
@@ -56,43 +56,37 @@ class Windows:
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Returns the sums (n, p, q, c) for x (n, h, w, c)."""
-        self._shape, self._x = x.shape, rows(x)
+        self._x, self._channels = rows(x), x.shape[3]
         self._geometry = Geometry.of(x.shape[1:3], self._kernel.shape[:2], self._layer.strides, self._layer.padding)
-        return self._sums(FORWARD, self._x, self._geometry.positions)
+        size, (height, width), strides, _, positions = self._geometry
+        is_common = strides == (1, 1) and positions == size and height == width and self._channels % WIDTH == 0
+        self._taps = TAPS.get(height) if is_common else None
+        return self._sums(FORWARD, self._x, positions)
 
     def backward(self, grad: np.ndarray, wanted: bool = True) -> np.ndarray | None:
         """Adds the gradient of the kernel; returns that of x, or None if it is not wanted."""
-        grad = rows(grad)
+        grad, geometry = rows(grad), self._geometry
         if self._g_kernel is not None:
-            self._g_kernel += self._kernel_gradient(grad).reshape(self._g_kernel.shape)
-        return self._sums(INPUT, grad, self._geometry.size) if wanted else None
-
-    def _is_common(self) -> bool:
-        geometry, k = self._geometry, self._geometry.window[0]
-        is_same = geometry.strides == (1, 1) and geometry.positions == geometry.size
-        return is_same and geometry.window == (k, k) and k in TAPS and self._shape[3] % WIDTH == 0
+            total = aligned_zeros(self._kernel.size)
+            if self._taps:
+                add_kernel_gradients(self._x, grad, *geometry.size, self._channels, self._taps, total)
+            else:
+                _add_products(
+                    KERNEL, grad.reshape(-1), self._x.reshape(-1), total, len(grad), self._channels, geometry.numbers
+                )
+            self._g_kernel += total.reshape(self._g_kernel.shape)
+        return self._sums(INPUT, grad, geometry.size) if wanted else None
 
     def _sums(self, kind: int, given: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Returns maps of a size: the sums for x or, given the gradients of the sums, the gradients of x."""
-        C, geometry = self._shape[3], self._geometry
-        kernel, sums = self._kernel.reshape(-1, C), np.zeros((len(given), math.prod(size) * C), np.float32)
-        if self._is_common():
+        N, C, geometry = len(given), self._channels, self._geometry
+        kernel, sums = self._kernel.reshape(-1, C), np.zeros((N, math.prod(size) * C), np.float32)
+        if self._taps:
             flat = np.ascontiguousarray(kernel if kind == FORWARD else kernel[::-1]).reshape(-1)
-            convolve_images(given, flat, sums, *geometry.size, C, TAPS[geometry.window[0]], np.zeros(0))
+            convolve_images(given, flat, sums, *geometry.size, C, self._taps, np.zeros(0))
         else:
-            _add_products(
-                kind, given.reshape(-1), kernel.reshape(-1), sums.reshape(-1), len(given), C, geometry.numbers
-            )
-        return sums.reshape(len(given), *size, C)
-
-    def _kernel_gradient(self, grad: np.ndarray) -> np.ndarray:
-        C, geometry = self._shape[3], self._geometry
-        total = aligned_zeros(self._kernel.size)
-        if self._is_common():
-            add_kernel_gradients(self._x, grad, *geometry.size, C, TAPS[geometry.window[0]], total)
-        else:
-            _add_products(KERNEL, grad.reshape(-1), self._x.reshape(-1), total, len(grad), C, geometry.numbers)
-        return total
+            _add_products(kind, given.reshape(-1), kernel.reshape(-1), sums.reshape(-1), N, C, geometry.numbers)
+        return sums.reshape(N, *size, C)
 
 
 @jit_fused

@@ -93,10 +93,10 @@ class DepthwiseBlock(Operation):
         return (H * W, C, *self.weights["w2"].shape, self.weights["w3"].shape[1])
 
     def _depthwise(self):
-        """Returns the depthwise convolution u (N, H, W, C) of x, and the sums of u and u^2, (2, C) float64."""
-        (_, H, W, C), kernel = self.x.shape, self.weights["kernel"]
-        u, totals = aligned_empty(self.x.shape), np.zeros(2 * C)
-        convolve_images(rows(self.x), _flat(kernel), _writable_rows(u), H, W, C, TAPS[len(kernel)], totals)
+        """Returns the depthwise convolution u (N, H * W * C) of x, and the sums of u and u^2, (2, C) float64."""
+        (N, H, W, C), kernel = self.x.shape, self.weights["kernel"]
+        u, totals = aligned_empty((N, H * W * C)), np.zeros(2 * C)
+        convolve_images(rows(self.x), _flat(kernel), u, H, W, C, TAPS[len(kernel)], totals)
         return u, totals.reshape(2, C)
 
     def _folded(self, mean, variance):
@@ -109,16 +109,15 @@ class DepthwiseBlock(Operation):
 
     def _pointwise(self, u, mean, variance):
         """Returns the output, and for the gradient the projection's maps, their means and the excitations."""
-        (N, H, W, _), sizes = self.x.shape, self._sizes()
-        *_, F, S = sizes
-        out, means, scales = aligned_empty((N, H, W, F)), aligned_empty((N, F)), aligned_empty((N, F))
-        y = aligned_empty((N, H, W, F if S else 0))
+        N, (P, _, _, F, S) = len(u), self._sizes()
+        out, means, scales = aligned_empty((N, P * F)), aligned_empty((N, F)), aligned_empty((N, F))
+        y = aligned_empty((N, P * F if S else 0))
         weights, *_ = self._folded(mean, variance)
         kernels.mlp_forward(
-            rows(self.x), rows(u), rows(self.keep), weights, _writable_rows(out), _writable_rows(y), means, scales,
-            sizes, self.floor, self.residual, self.activation,
+            rows(self.x), rows(u), rows(self.keep), weights, out, y, means, scales, self._sizes(), self.floor,
+            self.residual, self.activation,
         )  # fmt: skip
-        return out, y, means, scales
+        return out.reshape(*self.x.shape[:3], F), y, means, scales
 
     def _gradients(self, grad):
         """Returns the gradients of x and of the weights; the latter cover this part of the batch."""
@@ -126,11 +125,11 @@ class DepthwiseBlock(Operation):
         kernel, w1 = self.weights["kernel"], self.weights["w1"]
         weights, a, c, inverse = self._folded(mean, variance)
         totals = tuple(aligned_zeros(array.size) for array in weights)
-        q, dx, g_kernel = aligned_empty(self.x.shape), aligned_empty(self.x.shape), aligned_zeros(kernel.size)
+        q, dx, g_kernel = aligned_empty(u.shape), aligned_empty(u.shape), aligned_zeros(kernel.size)
         w1_t, w2_t = _flat(weights[0].reshape(w1.shape).T), _flat(self.weights["w2"].T)
         kernels.mlp_backward(
             rows(u), rows(self.keep), rows(grad), rows(y), rows(means), rows(scales), weights, w1_t, w2_t,
-            _writable_rows(q), totals, self._sizes(), self.floor, self.activation,
+            q, totals, self._sizes(), self.floor, self.activation,
         )  # fmt: skip
         g_w1, g_b1 = totals[0].reshape(w1.shape).astype(np.float64), totals[1].astype(np.float64)
         sum_v, g_gamma = _through_norm(w1, g_w1, g_b1, mean, inverse)
@@ -139,11 +138,11 @@ class DepthwiseBlock(Operation):
         slope = a * inverse * gamma_all / count
         shift = a * sum_all / count - slope * mean
         kernels.depthwise_backward(
-            rows(self.x), rows(u), _writable_rows(q), rows(grad), _flat(kernel[::-1, ::-1]), _flat(shift),
-            _flat(slope), _writable_rows(dx), g_kernel, *self.x.shape[1:], TAPS[len(kernel)], self.residual,
+            rows(self.x), rows(u), q, rows(grad), _flat(kernel[::-1, ::-1]), _flat(shift), _flat(slope), dx,
+            g_kernel, *self.x.shape[1:], TAPS[len(kernel)], self.residual,
         )  # fmt: skip
         grads = dict(zip(POINTWISE, totals, strict=True)) | {"w1": a[:, None] * g_w1 + np.outer(c, g_b1)}
-        return dx, grads | {"kernel": g_kernel, "gamma": g_gamma, "beta": sum_v}
+        return dx.reshape(self.x.shape), grads | {"kernel": g_kernel, "gamma": g_gamma, "beta": sum_v}
 
 
 def _num_positions(x):
@@ -176,10 +175,6 @@ def _flat(array):
     copy = aligned_empty(array.shape)
     copy[...] = array
     return copy.reshape(-1)
-
-
-def _writable_rows(array):
-    return array.reshape(len(array), -1)
 
 
 def _through_norm(w1, g_w1, g_b1, mean, inverse):

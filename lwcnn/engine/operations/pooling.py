@@ -5,7 +5,7 @@ import numpy as np
 from lwcnn.engine.kernels.arrays import jit, rows
 from lwcnn.engine.kernels.windows import Geometry
 from lwcnn.engine.operations.base import Operation
-from lwcnn.engine.operations.depthwise import Windows
+from lwcnn.engine.operations.depthwise import DepthwiseSums
 
 
 class MaxPool(Operation):
@@ -30,14 +30,14 @@ class AveragePool(Operation):
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
-        self.windows = Windows(layer, np.ones((*layer.pool_size, layer.input.shape[-1]), np.float32))
+        self.sums = DepthwiseSums(layer, np.ones((*layer.pool_size, layer.input.shape[-1]), np.float32))
 
     def forward(self, x, training):
-        self.share = 1 / self.windows.forward(np.ones((1, *x.shape[1:]), np.float32))
-        return self.windows.forward(x) * self.share
+        self.share = 1 / self.sums.forward(np.ones((1, *x.shape[1:]), np.float32))
+        return self.sums.forward(x) * self.share
 
     def backward(self, grad, wanted):
-        return self.windows.backward(grad * self.share)
+        return self.sums.backward(grad * self.share)
 
 
 class GlobalAverage(Operation):
