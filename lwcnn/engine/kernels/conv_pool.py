@@ -70,8 +70,8 @@ def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like):
                 base = 2 * i * row + 2 * j * C
                 for ky in range(3):
                     for t in range(base, base + step):
-                        upper = add_outer(upper, _TWO, like, image, t, C, weights, k)
-                        lower = add_outer(lower, _TWO, like, image, t + row, C, weights, k)
+                        upper = add_outer(upper, image, t, C, weights, k)
+                        lower = add_outer(lower, image, t + row, C, weights, k)
                         k += lanes
                     base += row
                 store_pooled(pooled, winner, ((n * P + i) * Q + j) * F + f0, upper, lower)
@@ -96,11 +96,11 @@ def _kernel_gradient(x, last, grad_y, winner, shift, total, grad_bias, C, W, P, 
                 base = 2 * i * row + t0
                 for j in range(Q):
                     at = base + shift[np.uint64(winner[n, np.uint64(k)])]
-                    sums = add_scaled(sums, _THREE, like, image, at, row, g, k)
+                    sums = add_scaled(sums, image, at, row, g, k)
                     bias += g[np.uint64(k)]
                     k += F
                     base += 2 * C
-            add_to(_THREE, like, sums, total, 3 * f * width, width)
+            add_to(sums, total, 3 * f * width, width)
             grad_bias[n, f] = bias
 
 
@@ -124,8 +124,8 @@ def _input_gradient(grad_x, g, winner, shift, weights, N, size, C, W, P, Q, F, t
                         sums = zeros_tile(_THREE, like)
                         for at in range(q * F, ends[q]):
                             f = filters[np.uint64(at)]
-                            sums = add_scaled(sums, _THREE, like, weights, 3 * f * width, width, g, k + f)
-                        add_to(_THREE, like, sums, grad_x, base + shift[q], row)
+                            sums = add_scaled(sums, weights, 3 * f * width, width, g, k + f)
+                        add_to(sums, grad_x, base + shift[q], row)
                 k += F
 
 

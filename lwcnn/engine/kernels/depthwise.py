@@ -8,9 +8,8 @@ convolution with the flipped kernel.
 from lwcnn.engine.kernels.arrays import aligned_zeros, jit, jit_fused
 from lwcnn.engine.kernels.tiles import WIDE, WIDTH, add_moments, add_taps, load_tile, store_tile, zeros_tile
 
-_R1, _R2, _R4, _R8 = (0,), (0,) * 2, (0,) * 4, (0,) * 8
-_V1, _V2 = (0,), (0,) * 2
-_MANY = _R8 if WIDE == 16 else _R4  # positions at once: enough sums that none has to wait for its previous addition
+_ONE, _TWO, _FOUR, _EIGHT = (0,), (0,) * 2, (0,) * 4, (0,) * 8
+_MANY = _EIGHT if WIDE == 16 else _FOUR  # positions at once: enough sums that none waits for its previous addition
 
 
 @jit
@@ -32,28 +31,28 @@ def _positions(padded, weights, out, W, C, c, y, x, rows, like, taps, total, mom
     row = (W + k - 1) * C
     tap, at = c, y * row + x * C + c
     for _ in range(k):
-        tile = add_taps(tile, rows, like, taps, padded, at, weights, tap, C)
+        tile = add_taps(tile, taps, padded, at, weights, tap, C)
         tap += k * C
         at += row
-    store_tile(rows, like, tile, out, (y * W + x) * C + c, C)
-    return add_moments(total, rows, like, tile) if moments else total
+    store_tile(tile, out, (y * W + x) * C + c, C)
+    return add_moments(total, tile) if moments else total
 
 
 @jit
 def _vectors_forward(padded, weights, out, H, W, C, c, rows, like, taps, moments, sums):
     """Computes channels c... of the convolution; stores their sums and squares in sums (2, C) if `moments`."""
     R = len(rows)
-    total = zeros_tile(_R2, like)
+    total = zeros_tile(_TWO, like)
     for y in range(H):
         x = 0
         while x + R <= W:
             total = _positions(padded, weights, out, W, C, c, y, x, rows, like, taps, total, moments)
             x += R
         while x < W:
-            total = _positions(padded, weights, out, W, C, c, y, x, _R1, like, taps, total, moments)
+            total = _positions(padded, weights, out, W, C, c, y, x, _ONE, like, taps, total, moments)
             x += 1
     if moments:
-        store_tile(_R2, like, total, sums, c, C)
+        store_tile(total, sums, c, C)
 
 
 TAPS = {k: (0,) * k for k in (3, 5, 7)}
@@ -69,11 +68,11 @@ def convolve(padded, weights, out, H, W, C, taps, sums):
     moments = sums.size > 0
     for c in range(0, C - WIDTH, 2 * WIDTH):
         if W >= len(_MANY):
-            _vectors_forward(padded, weights, out, H, W, C, c, _MANY, _V2, taps, moments, sums)
+            _vectors_forward(padded, weights, out, H, W, C, c, _MANY, _TWO, taps, moments, sums)
         else:
-            _vectors_forward(padded, weights, out, H, W, C, c, _R4, _V2, taps, moments, sums)
+            _vectors_forward(padded, weights, out, H, W, C, c, _FOUR, _TWO, taps, moments, sums)
     if C % (2 * WIDTH):
-        _vectors_forward(padded, weights, out, H, W, C, C - WIDTH, _R4, _V1, taps, moments, sums)
+        _vectors_forward(padded, weights, out, H, W, C, C - WIDTH, _FOUR, _ONE, taps, moments, sums)
 
 
 @jit
@@ -90,27 +89,28 @@ def convolve_images(x, weights, u, H, W, C, taps, totals):
 
 
 @jit
-def _taps_gradient(padded, grad, H, W, C, c, ky, total, taps, like):
-    """Adds the padded image at each tap of row ky, times grad, to total (k, k, C)[ky, :, c...]."""
+def _taps_gradient(padded, grad, H, W, C, c, total, taps, like):
+    """Adds the padded image at each tap, times grad, to total (k, k, C)[..., c...], one row of taps after the other."""
     k = len(taps)
     row = (W + k - 1) * C
-    tile = load_tile(taps, like, total, ky * k * C + c, C)
-    P = len(_R4)
-    for y in range(H):
-        at = (y + ky) * row + c
-        g = y * W * C + c
-        x = 0
-        while x + P <= W:
-            tile = add_taps(tile, taps, like, _R4, padded, at, grad, g, C)
-            at += P * C
-            g += P * C
-            x += P
-        while x < W:
-            tile = add_taps(tile, taps, like, _R1, padded, at, grad, g, C)
-            at += C
-            g += C
-            x += 1
-    store_tile(taps, like, tile, total, ky * k * C + c, C)
+    P = len(_FOUR)
+    for ky in range(k):
+        tile = load_tile(taps, like, total, ky * k * C + c, C)
+        for y in range(H):
+            at = (y + ky) * row + c
+            g = y * W * C + c
+            x = 0
+            while x + P <= W:
+                tile = add_taps(tile, _FOUR, padded, at, grad, g, C)
+                at += P * C
+                g += P * C
+                x += P
+            while x < W:
+                tile = add_taps(tile, _ONE, padded, at, grad, g, C)
+                at += C
+                g += C
+                x += 1
+        store_tile(tile, total, ky * k * C + c, C)
 
 
 @jit
@@ -119,12 +119,10 @@ def add_kernel_gradient(padded, grad, H, W, C, taps, total):
     c, k = 0, len(taps)
     while c < C:
         if (WIDE == 16 or k < 7) and c + 2 * WIDTH <= C:
-            for ky in range(k):
-                _taps_gradient(padded, grad, H, W, C, c, ky, total, taps, _V2)
+            _taps_gradient(padded, grad, H, W, C, c, total, taps, _TWO)
             c += 2 * WIDTH
         else:
-            for ky in range(k):
-                _taps_gradient(padded, grad, H, W, C, c, ky, total, taps, _V1)
+            _taps_gradient(padded, grad, H, W, C, c, total, taps, _ONE)
             c += WIDTH
 
 

@@ -19,7 +19,7 @@ from lwcnn.engine.kernels.tiles import WIDTH, add_product, store_tile, zeros_til
 
 TILE = 64  # positions whose hidden activations are in the cache at once
 RELU, HARD_SILU = 0, 1
-_ONE, _VECTOR = (0,), (0,)
+_ONE = (0,)
 
 
 @jit
@@ -66,17 +66,16 @@ def _sums(a, b, P, F, out):
     """Computes out (F) = sum over positions of a * b, both (P*F)."""
     f = 0
     while f < F:
-        total = zeros_tile(_ONE, _VECTOR)
-        other = zeros_tile(_ONE, _VECTOR)
+        total, other = zeros_tile(_ONE, _ONE), zeros_tile(_ONE, _ONE)
         at = f
         for _ in range(P // 2):  # two sums at once, so that neither waits for the other
-            total = add_product(total, _ONE, _VECTOR, a, at, 0, b, at)
-            other = add_product(other, _ONE, _VECTOR, a, at + F, 0, b, at + F)
+            total = add_product(total, a, at, 0, b, at)
+            other = add_product(other, a, at + F, 0, b, at + F)
             at += 2 * F
         if P % 2:
-            total = add_product(total, _ONE, _VECTOR, a, at, 0, b, at)
-        store_tile(_ONE, _VECTOR, total, out, f, 0)
-        store_tile(_ONE, _VECTOR, other, out, F, 0)
+            total = add_product(total, a, at, 0, b, at)
+        store_tile(total, out, f, 0)
+        store_tile(other, out, F, 0)
         for i in range(WIDTH):
             out[f + i] += out[F + i]
         f += WIDTH

@@ -12,11 +12,10 @@ from lwcnn.engine.kernels.tiles import WIDE, WIDTH, add_outer, load_tile, store_
 START_ZERO, START_ROW, START_SUM = 0, 1, 2
 """Start value of a product: zero, one row for all rows (a bias), or the present result."""
 
-_R1, _R4, _R6, _R8 = (0,), (0,) * 4, (0,) * 6, (0,) * 8
-_V1, _V2 = (0,), (0,) * 2
+_ONE, _TWO, _THREE, _FOUR, _SIX, _EIGHT = (0,), (0,) * 2, (0,) * 3, (0,) * 4, (0,) * 6, (0,) * 8
 # Shapes of tiles that bring a product near the processor's peak (measured): 12 accumulators of 16 or 32.
-_WIDEST, _R_WIDEST = ((0,) * 4, _R6) if WIDE == 16 else ((0,) * 3, _R4)
-_R_V2 = _R8 if WIDE == 16 else _R4
+_WIDEST, _ROWS_OF_WIDEST = (_FOUR, _SIX) if WIDE == 16 else (_THREE, _FOUR)
+_ROWS_OF_TWO = _EIGHT if WIDE == 16 else _FOUR
 _IN_HALVES = 4 if WIDE == 8 else 0  # 4 = 2 + 2: in 3 + 1, the core would wait for the sums of the single vector
 
 
@@ -34,10 +33,10 @@ def _columns(a, a_at, a_row, a_k, b, b_at, b_k, c, c_at, c_row, M, K, rows, like
             tile = load_tile(rows, like, c, c_at + m * c_row, c_row)
         at, bt = a_at + m * a_row, b_at
         for _ in range(K):
-            tile = add_outer(tile, rows, like, a, at, a_row, b, bt)
+            tile = add_outer(tile, a, at, a_row, b, bt)
             at += a_k
             bt += b_k
-        store_tile(rows, like, tile, c, c_at + m * c_row, c_row)
+        store_tile(tile, c, c_at + m * c_row, c_row)
         m += R
     return m
 
@@ -49,7 +48,7 @@ def _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, rows, like, 
     done = _columns(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, rows, like, start, bias)
     a_at += done * a_row
     c_at += done * c_row
-    _columns(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M - done, K, _R1, like, start, bias)
+    _columns(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M - done, K, _ONE, like, start, bias)
 
 
 _READ = types.Array(types.float32, 1, "C", readonly=True)
@@ -68,11 +67,11 @@ def multiply(a, a_at, a_row, a_k, b, b_k, c, c_at, c_row, M, K, N, start, bias):
     left = N // WIDTH
     while left:
         if left >= len(_WIDEST) and left != _IN_HALVES:
-            _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, _R_WIDEST, _WIDEST, start, bias)
+            _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, _ROWS_OF_WIDEST, _WIDEST, start, bias)
             n, left = n + len(_WIDEST) * WIDTH, left - len(_WIDEST)
         elif left >= 2:
-            _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, _R_V2, _V2, start, bias)
+            _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, _ROWS_OF_TWO, _TWO, start, bias)
             n, left = n + 2 * WIDTH, left - 2
         else:
-            _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, _R8, _V1, start, bias)
+            _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, _EIGHT, _ONE, start, bias)
             n, left = n + WIDTH, left - 1

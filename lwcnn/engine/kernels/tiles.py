@@ -100,34 +100,34 @@ def load_tile(typingctx, rows, like, array, at, step):
 
 
 def _storing(adds: bool):
-    def store(typingctx, rows, like, tile, array, at, step):
+    def store(typingctx, tile, array, at, step):
         def codegen(context, builder, sig, args):
-            data, offset = _data(context, builder, sig.args[3], args[3]), args[4]
+            data, offset = _data(context, builder, sig.args[1], args[1]), args[2]
             for r in range(tile.rows):
-                pointer, vectors = builder.gep(data, [offset]), tile.row(builder, args[2], r)
+                pointer, vectors = builder.gep(data, [offset]), tile.row(builder, args[0], r)
                 if adds:
                     vectors = [builder.fadd(*pair) for pair in zip(tile.vectors_at(builder, pointer), vectors)]
                 tile.store(builder, vectors, pointer)
-                offset = builder.add(offset, args[5])
+                offset = builder.add(offset, args[3])
             return context.get_dummy_value()
 
-        return types.void(rows, like, tile, array, types.intp, types.intp), codegen
+        return types.void(tile, array, types.intp, types.intp), codegen
 
     return intrinsic(store)
 
 
 store_tile = _storing(adds=False)
-"""array[at + r * step ...] = tile[r], for (rows, like, tile, array, at, step)."""
+"""array[at + r * step ...] = tile[r], for (tile, array, at, step)."""
 add_to = _storing(adds=True)
 """array[at + r * step ...] += tile[r], row after row."""
 
 
 def _adding_products(read_a, read_b):
-    def add(typingctx, tile, rows, like, a, a_at, a_step, b, b_at):
+    def add(typingctx, tile, a, a_at, a_step, b, b_at):
         def codegen(context, builder, sig, args):
-            total, _, _, a_array, offset, step, b_array, b_offset = args
-            factors = read_b(tile, builder, builder.gep(_data(context, builder, sig.args[6], b_array), [b_offset]))
-            data, vectors = _data(context, builder, sig.args[3], a_array), []
+            total, a_array, offset, step, b_array, b_offset = args
+            factors = read_b(tile, builder, builder.gep(_data(context, builder, sig.args[4], b_array), [b_offset]))
+            data, vectors = _data(context, builder, sig.args[1], a_array), []
             for r in range(tile.rows):
                 values = read_a(tile, builder, builder.gep(data, [offset]))
                 sums = tile.row(builder, total, r)
@@ -135,13 +135,13 @@ def _adding_products(read_a, read_b):
                 offset = builder.add(offset, step)
             return tile.join(builder, vectors)
 
-        return tile(tile, rows, like, a, types.intp, types.intp, b, types.intp), codegen
+        return tile(tile, a, types.intp, types.intp, b, types.intp), codegen
 
     return intrinsic(add)
 
 
 add_outer = _adding_products(Tile.number_at, Tile.vectors_at)
-"""tile[r] + a[a_at + r * a_step] * b[b_at ...], for (tile, rows, like, a, a_at, a_step, b, b_at)."""
+"""tile[r] + a[a_at + r * a_step] * b[b_at ...], for (tile, a, a_at, a_step, b, b_at)."""
 add_product = _adding_products(Tile.vectors_at, Tile.vectors_at)
 """tile[r] + a[a_at + r * a_step ...] * b[b_at ...], value by value."""
 add_scaled = _adding_products(Tile.vectors_at, Tile.number_at)
@@ -149,7 +149,7 @@ add_scaled = _adding_products(Tile.vectors_at, Tile.number_at)
 
 
 @intrinsic
-def add_taps(typingctx, tile, rows, like, taps, a, a_at, b, b_at, step):
+def add_taps(typingctx, tile, taps, a, a_at, b, b_at, step):
     """Returns tile[r] + the sum over t of a[a_at + (r + t) * step ...] * b[b_at + t * step ...].
 
     This is a row of a depthwise kernel for several positions r; with positions for taps and taps for rows, its
@@ -157,13 +157,13 @@ def add_taps(typingctx, tile, rows, like, taps, a, a_at, b, b_at, step):
     """
 
     def codegen(context, builder, sig, args):
-        total, _, _, _, a_array, a_offset, b_array, b_offset, stride = args
-        data, read = _data(context, builder, sig.args[4], a_array), []
+        total, _, a_array, a_offset, b_array, b_offset, stride = args
+        data, read = _data(context, builder, sig.args[2], a_array), []
         for _ in range(tile.rows + taps.count - 1):
             read.append(tile.vectors_at(builder, builder.gep(data, [a_offset])))
             a_offset = builder.add(a_offset, stride)
         sums = [tile.row(builder, total, r) for r in range(tile.rows)]
-        data = _data(context, builder, sig.args[6], b_array)
+        data = _data(context, builder, sig.args[4], b_array)
         for t in range(taps.count):
             factors = tile.vectors_at(builder, builder.gep(data, [b_offset]))
             b_offset = builder.add(b_offset, stride)
@@ -171,19 +171,19 @@ def add_taps(typingctx, tile, rows, like, taps, a, a_at, b, b_at, step):
                 sums[r] = [tile.muladd(builder, *parts) for parts in zip(read[r + t], factors, sums[r])]
         return tile.join(builder, [vector for row in sums for vector in row])
 
-    return tile(tile, rows, like, taps, a, types.intp, b, types.intp, types.intp), codegen
+    return tile(tile, taps, a, types.intp, b, types.intp, types.intp), codegen
 
 
 @intrinsic
-def add_moments(typingctx, moments, rows, like, tile):
+def add_moments(typingctx, moments, tile):
     """Adds the sums of the tile's rows and of their squares to moments, a tile of two rows."""
 
     def codegen(context, builder, sig, args):
         sums, squares = moments.row(builder, args[0], 0), moments.row(builder, args[0], 1)
         for r in range(tile.rows):
-            values = tile.row(builder, args[3], r)
+            values = tile.row(builder, args[1], r)
             sums = [builder.fadd(total, value) for total, value in zip(sums, values)]
             squares = [tile.muladd(builder, value, value, total) for total, value in zip(squares, values)]
         return moments.join(builder, sums + squares)
 
-    return moments(moments, rows, like, tile), codegen
+    return moments(moments, tile), codegen
