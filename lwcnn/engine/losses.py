@@ -43,8 +43,8 @@ class CompiledLoss(NamedTuple):
         logits.
         """
         if self.temperature is not None:
-            shares, taught = np.split(labels, 2, axis=1)
-            return self._distilled(logits, shares, taught, self.temperature)
+            labels, taught = np.split(labels, 2, axis=1)
+            return self._distilled(logits, labels, taught, self.temperature)
         num_classes, smoothing = logits.shape[1], self.label_smoothing
         if labels.ndim == 1 or labels.shape[1] == 1:
             if labels.min() < 0 or labels.max() >= num_classes:
@@ -64,9 +64,7 @@ class CompiledLoss(NamedTuple):
         num_right = int((logits.argmax(axis=1) == labels.argmax(axis=1)).sum())
         return -float(losses.sum(dtype=np.float64)), gradient, num_right
 
-    def _distilled(
-        self, logits: np.ndarray, labels: np.ndarray, taught: np.ndarray, temperature: float
-    ) -> tuple[float, np.ndarray, int]:
+    def _distilled(self, logits, labels, taught, temperature: float) -> tuple[float, np.ndarray, int]:
         share, rest = self.label_weight, 1 - self.label_weight
         value, gradient, num_right = self._replace(temperature=None)(logits, labels)
         distance, apart = divergence(logits, taught, temperature)
@@ -87,12 +85,12 @@ def find_loss(loss) -> CompiledLoss:
         raise Unsupported(f"the loss {internals.title(loss)} has {setting}")
     weights = getattr(loss, "class_weights", None)
     return CompiledLoss(
-        loss.from_logits,
-        getattr(loss, "label_smoothing", 0.0),
-        None if weights is None else np.array(weights, np.float32),
-        _CROSS_ENTROPIES.get(type(loss)),
-        getattr(loss, "temperature", None),
-        getattr(loss, "label_weight", 1.0),
+        from_logits=loss.from_logits,
+        label_smoothing=getattr(loss, "label_smoothing", 0.0),
+        class_weights=None if weights is None else np.array(weights, np.float32),
+        sparse=_CROSS_ENTROPIES.get(type(loss)),
+        temperature=getattr(loss, "temperature", None),
+        label_weight=getattr(loss, "label_weight", 1.0),
     )
 
 

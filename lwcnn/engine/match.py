@@ -179,24 +179,25 @@ def _has(layer, **settings) -> bool:
     return first_difference(layer, **PLAIN, **settings) is None
 
 
-def _kind(cls: type, **settings) -> Callable[[keras.Layer], bool]:
+def _matcher(cls: type, **settings) -> Callable[[keras.Layer], bool]:
     """Returns a function that checks whether a layer is of a class and has these settings."""
     return lambda layer: type(layer) is cls and _has(layer, **settings)
 
 
 _UNIT = {"strides": (1, 1), "dilation_rate": (1, 1)}
-_is_conv_3x3 = _kind(layers.Conv2D, kernel_size=(3, 3), groups=1, **_UNIT)
-_is_pointwise = _kind(layers.Conv2D, kernel_size=(1, 1), groups=1, **_UNIT)
-_is_depthwise = _kind(
+_is_conv_3x3 = _matcher(layers.Conv2D, kernel_size=(3, 3), groups=1, **_UNIT)
+_is_pointwise = _matcher(layers.Conv2D, kernel_size=(1, 1), groups=1, **_UNIT)
+_is_depthwise = _matcher(
     layers.DepthwiseConv2D, padding="same", depth_multiplier=1, use_bias=False, activation=linear, **_UNIT
 )
-_is_pooling_by_two = _kind(layers.MaxPooling2D, pool_size=(2, 2), strides=(2, 2), padding="valid")
-_is_squeeze, _is_excite = (_kind(layers.Dense, activation=function) for function in (relu, sigmoid))
-_is_convolution_of_means = _kind(
+_is_pooling_by_two = _matcher(layers.MaxPooling2D, pool_size=(2, 2), strides=(2, 2), padding="valid")
+_is_squeeze, _is_excite = (_matcher(layers.Dense, activation=function) for function in (relu, sigmoid))
+_is_convolution_of_means = _matcher(
     layers.Conv1D, filters=1, strides=(1,), dilation_rate=(1,), padding="same", use_bias=False, activation=sigmoid
 )
-_is_global_average, _is_product, _is_addition = map(_kind, (layers.GlobalAveragePooling2D, layers.Multiply, layers.Add))
-_is_relu = _kind(layers.ReLU, max_value=None, negative_slope=0.0, threshold=0.0)
+_is_global_average = _matcher(layers.GlobalAveragePooling2D)
+_is_product, _is_addition = _matcher(layers.Multiply), _matcher(layers.Add)
+_is_relu = _matcher(layers.ReLU, max_value=None, negative_slope=0.0, threshold=0.0)
 
 
 def _is_known_activation(layer) -> bool:

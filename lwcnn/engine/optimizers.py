@@ -14,14 +14,13 @@ from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.network import Weights
 
 
-def _follow(g, m, v, beta_1, beta_2):
-    """Updates Adam's moments."""
+def _update_moments(g, m, v, beta_1, beta_2):
     m += (g - m) * (1 - beta_1)
     v += (g * g - v) * (1 - beta_2)
 
 
 def _apply_adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
-    _follow(g, m, v, beta_1, beta_2)
+    _update_moments(g, m, v, beta_1, beta_2)
     w -= m * rate / (np.sqrt(v) + epsilon)
 
 
@@ -116,7 +115,7 @@ class VectorOptimizer:
         of_v = 1 / (1 - optimizer.beta_2**step)
         of_m, of_g, of_v = (np.float32(factor) for factor in (of_m, of_g, of_v))
         (m, v), (beta_1, beta_2, epsilon) = self._state, self._settings("beta_1", "beta_2", "epsilon")
-        _follow(g, m, v, beta_1, beta_2)
+        _update_moments(g, m, v, beta_1, beta_2)
         w -= (of_m * m + of_g * g) * rate / (np.sqrt(of_v * v) + epsilon)
 
     def _rmsprop(self, w, g, rate):
