@@ -142,8 +142,8 @@ def mlp_forward(x, u, keep, weights, out, y, means, scales, sizes, floor, residu
 @jit
 def _excite_gradient(mean, scale, g_scale, weights, totals, F, S, floor, g_mean):
     """Computes g_mean (F), the gradient of mean, given that of scale; adds the gradients of w3 ... b4 to totals."""
-    _, _, _, _, w3, b3, w4, b4 = weights
-    _, _, _, _, g_w3, g_b3, g_w4, g_b4 = totals
+    w3, b3, w4, b4 = weights[4:]
+    g_w3, g_b3, g_w4, g_b4 = totals[4:]
     squeezed, g_squeezed, scale_again = aligned_zeros(S), aligned_zeros(S), aligned_zeros(F)
     _excite(mean, w3, b3, w4, b4, F, S, floor, squeezed, scale_again)  # only for squeezed
     for f in range(F):
@@ -171,8 +171,8 @@ def mlp_backward(u, keep, grad, y, means, scales, weights, w1_t, w2_t, q, totals
     w1, b1 and their gradients have the normalization folded in; w1_t (E, C) and w2_t (F, E) are transposes.
     """
     P, C, E, F, S = sizes
-    w1, b1, _, _, _, _, _, _ = weights
-    g_w1, g_b1, g_w2, g_b2, _, _, _, _ = totals
+    w1, b1 = weights[:2]
+    g_w1, g_b1, g_w2, g_b2 = totals[:4]
     z, g_z, g_y = aligned_zeros(TILE * E), aligned_zeros(TILE * E), aligned_zeros(P * F)
     factor, offset, g_scale = aligned_zeros(F), aligned_zeros(F), aligned_zeros(F + WIDTH)
     ones = np.ones(TILE, np.float32)

@@ -10,27 +10,27 @@ from lwcnn.engine.kernels.arrays import jit
 
 
 class Geometry(NamedTuple):
-    """Windows on a map, by height and width; the first window begins `margins` before the map."""
+    """Windows on a map (h, w, c), by height and width; the first window begins `margins` before the map."""
 
-    size: tuple[int, int]
+    shape: tuple[int, int, int]
     window: tuple[int, int]
     strides: tuple[int, int]
     margins: tuple[int, int]
     positions: tuple[int, int]
 
     @classmethod
-    def of(cls, size, window, strides, padding: str) -> "Geometry":
+    def of(cls, shape, window, strides, padding: str) -> "Geometry":
         """Returns the geometry for padding "valid" or "same", as in TensorFlow."""
         margins, positions = [], []
-        for length, width, stride in zip(size, window, strides):
+        for length, width, stride in zip(shape, window, strides):
             if padding == "same":
                 positions.append(-(-length // stride))
                 margins.append(max((positions[-1] - 1) * stride + width - length, 0) // 2)
             else:
                 positions.append((length - width) // stride + 1)
                 margins.append(0)
-        whole = [(int(a), int(b)) for a, b in (size, window, strides, margins, positions)]
-        return cls(*whole)
+        pairs = [(int(a), int(b)) for a, b in (window, strides, margins, positions)]
+        return cls(tuple(shape), *pairs)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -39,9 +39,9 @@ class Geometry(NamedTuple):
 
 
 @jit
-def gather(x, C, numbers, first, last, rows):
+def gather(x, numbers, first, last, rows):
     """Copies the windows of lines [first, last) of x (N, H*W*C) to rows, flat: (lines * positions, window * C)."""
-    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    H, W, C, kh, kw, down, across, top, left, P, Q = numbers
     at = 0
     for line in range(first, last):
         image, y0 = x[line // P], (line % P) * down - top
@@ -64,9 +64,9 @@ def gather(x, C, numbers, first, last, rows):
 
 
 @jit
-def scatter(rows, C, numbers, first, last, x):
+def scatter(rows, numbers, first, last, x):
     """Adds the windows in rows to x, at the places where `gather` reads them."""
-    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    H, W, C, kh, kw, down, across, top, left, P, Q = numbers
     at = 0
     for line in range(first, last):
         image, y0 = x[line // P], (line % P) * down - top

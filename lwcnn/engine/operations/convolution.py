@@ -75,13 +75,11 @@ class Convolution(Linear):
     def forward(self, x, training):
         if self.is_pointwise:
             return super().forward(x, training)
-        self.shape, self.x = x.shape, rows(x)
-        layer = self.layer
-        self.geometry = Geometry.of(x.shape[1:3], self.window, self.strides, layer.padding)
-        y = np.empty((len(x), *self.geometry.positions, layer.filters), np.float32)
-        lines = y.reshape(-1, layer.filters)
+        self.x, self.geometry = rows(x), Geometry.of(x.shape[1:], self.window, self.strides, self.layer.padding)
+        y = np.empty((len(x), *self.geometry.positions, self.layer.filters), np.float32)
+        lines = y.reshape(-1, self.layer.filters)
         for windows, first, last, places in self._parts():
-            gather(self.x, self.shape[-1], self.geometry.numbers, first, last, windows.reshape(-1))
+            gather(self.x, self.geometry.numbers, first, last, windows.reshape(-1))
             np.matmul(windows, self.kernel, out=lines[places])
         return self.finish(y)
 
@@ -91,14 +89,13 @@ class Convolution(Linear):
         dx = np.zeros_like(self.x) if wanted else None
         lines = self.begin(grad).reshape(-1, self.layer.filters)
         for windows, first, last, places in self._parts():
-            geometry = self.shape[-1], self.geometry.numbers, first, last
             if self.g_kernel is not None:
-                gather(self.x, *geometry, windows.reshape(-1))
+                gather(self.x, self.geometry.numbers, first, last, windows.reshape(-1))
                 self.g_kernel += windows.T @ lines[places]
             if wanted:
                 np.matmul(lines[places], self.kernel.T, out=windows)
-                scatter(windows.reshape(-1), *geometry, dx)
-        return dx.reshape(self.shape) if wanted else None
+                scatter(windows.reshape(-1), self.geometry.numbers, first, last, dx)
+        return dx.reshape(-1, *self.geometry.shape) if wanted else None
 
     def _parts(self):
         """Yields rows of positions that fit the cache: a buffer for their windows, their range, the output's slice."""

@@ -56,12 +56,12 @@ class DepthwiseSums:
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Returns the sums (n, p, q, c) for x (n, h, w, c)."""
-        self._x, self._channels = rows(x), x.shape[3]
-        self._geometry = Geometry.of(x.shape[1:3], self._kernel.shape[:2], self._layer.strides, self._layer.padding)
-        size, (height, width), strides, _, positions = self._geometry
-        is_common = strides == (1, 1) and positions == size and height == width and self._channels % WIDTH == 0
+        self._x, window = rows(x), self._kernel.shape[:2]
+        self._geometry = Geometry.of(x.shape[1:], window, self._layer.strides, self._layer.padding)
+        (*size, channels), (height, width), strides, _, positions = self._geometry
+        is_common = strides == (1, 1) and positions == tuple(size) and height == width and channels % WIDTH == 0
         self._taps = TAPS.get(height) if is_common else None
-        return self._sums(FORWARD, self._x, positions)
+        return self._sums(FORWARD, self._x, (*positions, channels))
 
     def backward(self, grad: np.ndarray, wanted: bool = True) -> np.ndarray | None:
         """Adds the gradient of the kernel; returns that of x, or None if it is not wanted."""
@@ -69,33 +69,31 @@ class DepthwiseSums:
         if self._g_kernel is not None:
             total = aligned_zeros(self._kernel.size)
             if self._taps:
-                add_kernel_gradients(self._x, grad, *geometry.size, self._channels, self._taps, total)
+                add_kernel_gradients(self._x, grad, *geometry.shape, self._taps, total)
             else:
-                _add_products(
-                    KERNEL, grad.reshape(-1), self._x.reshape(-1), total, len(grad), self._channels, geometry.numbers
-                )
+                _add_products(KERNEL, grad.reshape(-1), self._x.reshape(-1), total, len(grad), geometry.numbers)
             self._g_kernel += total.reshape(self._g_kernel.shape)
-        return self._sums(INPUT, grad, geometry.size) if wanted else None
+        return self._sums(INPUT, grad, geometry.shape) if wanted else None
 
-    def _sums(self, kind: int, given: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Returns maps of a size: the sums for x or, given the gradients of the sums, the gradients of x."""
-        N, C, geometry = len(given), self._channels, self._geometry
-        kernel, sums = self._kernel.reshape(-1, C), np.zeros((N, math.prod(size) * C), np.float32)
+    def _sums(self, kind: int, given: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Returns maps of a shape: the sums for x or, given the gradients of the sums, the gradients of x."""
+        kernel, geometry = self._kernel.reshape(-1, shape[-1]), self._geometry
+        sums = np.zeros((len(given), math.prod(shape)), np.float32)
         if self._taps:
             flat = np.ascontiguousarray(kernel if kind == FORWARD else kernel[::-1]).reshape(-1)
-            convolve_images(given, flat, sums, *geometry.size, C, self._taps, np.zeros(0))
+            convolve_images(given, flat, sums, *geometry.shape, self._taps, np.zeros(0))
         else:
-            _add_products(kind, given.reshape(-1), kernel.reshape(-1), sums.reshape(-1), N, C, geometry.numbers)
-        return sums.reshape(N, *size, C)
+            _add_products(kind, given.reshape(-1), kernel.reshape(-1), sums.reshape(-1), len(given), geometry.numbers)
+        return sums.reshape(-1, *shape)
 
 
 @jit_fused
-def _add_products(kind, a, b, total, N, C, numbers):
+def _add_products(kind, a, b, total, N, numbers):
     """Adds a * b to total for every position, tap and channel, each at its own place.
 
     (a, b, total) are (map, kernel, output), or for INPUT (output, kernel, map) and for KERNEL (output, map, kernel).
     """
-    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    H, W, C, kh, kw, down, across, top, left, P, Q = numbers
     for n in range(N):
         for i in range(P):
             for j in range(Q):

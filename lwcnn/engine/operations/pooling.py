@@ -10,19 +10,17 @@ from lwcnn.engine.operations.depthwise import DepthwiseSums
 
 class MaxPool(Operation):
     def forward(self, x, training):
-        self.shape = n, h, w, c = x.shape
-        layer = self.layer
-        self.geometry = Geometry.of((h, w), layer.pool_size, layer.strides, layer.padding)
-        y = np.empty((n, *self.geometry.positions, c), np.float32)
+        n, *shape = x.shape
+        self.geometry = Geometry.of(shape, self.layer.pool_size, self.layer.strides, self.layer.padding)
+        y = np.empty((n, *self.geometry.positions, shape[-1]), np.float32)
         self.winner = np.empty((n, y[0].size), np.uint16)
-        max_pool(rows(x), c, self.geometry.numbers, y.reshape(n, -1), self.winner)
+        max_pool(rows(x), self.geometry.numbers, y.reshape(n, -1), self.winner)
         return y
 
     def backward(self, grad, wanted):
-        n, h, w, c = self.shape
-        dx = np.zeros((n, h * w * c), np.float32)
-        max_pool_gradient(rows(grad), self.winner, c, self.geometry.numbers, dx)
-        return dx.reshape(self.shape)
+        dx = np.zeros((len(grad), *self.geometry.shape), np.float32)
+        max_pool_gradient(rows(grad), self.winner, self.geometry.numbers, dx.reshape(len(dx), -1))
+        return dx
 
 
 class AveragePool(Operation):
@@ -66,9 +64,9 @@ class GlobalMax(Operation):
 
 
 @jit
-def max_pool(x, C, numbers, pooled, winner):
+def max_pool(x, numbers, pooled, winner):
     """Pools x (N, H*W*C) into pooled (N, P*Q*C); winner is the first largest of a window, row by row."""
-    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    H, W, C, kh, kw, down, across, top, left, P, Q = numbers
     for n in range(len(x)):
         image = x[n]
         for i in range(P):
@@ -88,9 +86,9 @@ def max_pool(x, C, numbers, pooled, winner):
 
 
 @jit
-def max_pool_gradient(grad, winner, C, numbers, dx):
+def max_pool_gradient(grad, winner, numbers, dx):
     """Adds the gradient (N, P*Q*C) of each window at its winner to dx (N, H*W*C)."""
-    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    H, W, C, kh, kw, down, across, top, left, P, Q = numbers
     nothing = np.float32(0)
     for n in range(len(dx)):
         image = dx[n]
