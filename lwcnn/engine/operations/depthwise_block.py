@@ -63,8 +63,9 @@ class DepthwiseBlock(Operation):
             if self.is_leader:
                 C = self.mean.size
                 follow((self.mean, self.variance), (mean[:C], variance[:C]), self.norm.momentum)
-        out, *kept = self._pointwise(u, mean, variance)
-        self.kept = u, mean, variance, *kept
+        folded = self._folded(mean, variance)
+        out, *kept = self._pointwise(u, folded[0])
+        self.kept = u, mean, folded, *kept
         return np.ascontiguousarray(out[..., : self.filters])
 
     def backward(self, grad, wanted):
@@ -107,12 +108,11 @@ class DepthwiseBlock(Operation):
         c = self.weights["beta"] - mean * a
         return tuple(map(_flat, (a[:, None] * w1, c @ w1 + b1, *others))), a, c, inverse
 
-    def _pointwise(self, u, mean, variance):
+    def _pointwise(self, u, weights):
         """Returns the output, and for the gradient the projection's maps, their means and the excitations."""
         N, (P, _, _, F, S) = len(u), self._sizes()
         out, means, scales = aligned_empty((N, P * F)), aligned_empty((N, F)), aligned_empty((N, F))
         y = aligned_empty((N, P * F if S else 0))
-        weights, *_ = self._folded(mean, variance)
         kernels.mlp_forward(
             rows(self.x), rows(u), rows(self.keep), weights, out, y, means, scales, self._sizes(), self.floor,
             self.residual, self.activation,
@@ -121,9 +121,8 @@ class DepthwiseBlock(Operation):
 
     def _gradients(self, grad):
         """Returns the gradients of x and of the weights; the latter cover this part of the batch."""
-        u, mean, variance, y, means, scales = self.kept
+        u, mean, (weights, a, c, inverse), y, means, scales = self.kept
         kernel, w1 = self.weights["kernel"], self.weights["w1"]
-        weights, a, c, inverse = self._folded(mean, variance)
         totals = tuple(aligned_zeros(array.size) for array in weights)
         q, dx, g_kernel = aligned_empty(u.shape), aligned_empty(u.shape), aligned_zeros(kernel.size)
         w1_t, w2_t = _flat(weights[0].reshape(w1.shape).T), _flat(self.weights["w2"].T)
