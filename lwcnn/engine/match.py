@@ -66,7 +66,7 @@ def unsupported_layer(layer: keras.Layer) -> str | None:
 class Match(NamedTuple):
     """A matched pattern: a function that builds its operation, and the calls that the operation replaces."""
 
-    operation: Callable[[Bind], Operation]
+    build: Callable[[Bind], Operation]
     calls: tuple[Call, ...]
 
 

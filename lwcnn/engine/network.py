@@ -94,7 +94,7 @@ class Network:
         softmax = [number for number, known in zip(plan.graph.outputs, plan.are_softmax()) if known and logits]
         self._steps = []
         for match in plan.matches:
-            operation = match.operation(lambda v: (weights.array(v), views.get(id(v))))
+            operation = match.build(lambda v: (weights.array(v), views.get(id(v))))
             self._steps.append(Step(operation, match.calls[0].inputs, match.calls[-1].output))
             if self._steps[-1].output in softmax:
                 operation.function = LINEAR

@@ -30,7 +30,7 @@ class Affine(Operation):
         y, self.kept = self.function.forward(sums)
         return y
 
-    def begin(self, grad: np.ndarray) -> np.ndarray:
+    def gradient_of_sums(self, grad: np.ndarray) -> np.ndarray:
         """Returns the gradient of the sums, given that of the output; adds the gradient of the bias."""
         grad = self.function.backward(grad, self.kept)
         if self.g_bias is not None:
@@ -53,7 +53,7 @@ class Linear(Affine):
 
     def backward(self, grad, wanted):
         shape = grad.shape
-        grad = self.begin(grad).reshape(-1, shape[-1])
+        grad = self.gradient_of_sums(grad).reshape(-1, shape[-1])
         if self.g_kernel is not None:
             self.g_kernel += self.x.T @ grad
         return (grad @ self.kernel.T).reshape(*shape[:-1], -1) if wanted else None
@@ -87,7 +87,7 @@ class Convolution(Linear):
         if self.is_pointwise:
             return super().backward(grad, wanted)
         dx = np.zeros_like(self.x) if wanted else None
-        lines = self.begin(grad).reshape(-1, self.layer.filters)
+        lines = self.gradient_of_sums(grad).reshape(-1, self.layer.filters)
         for windows, first, last, places in self._parts():
             if self.g_kernel is not None:
                 gather(self.x, self.geometry.numbers, first, last, windows.reshape(-1))

@@ -26,7 +26,7 @@ class DepthwiseConvolution(Affine):
         return self.finish(self.sums.forward(x))
 
     def backward(self, grad, wanted):
-        return self.sums.backward(self.begin(grad), wanted)
+        return self.sums.backward(self.gradient_of_sums(grad), wanted)
 
 
 class SeparableConvolution(Linear):
