@@ -5,7 +5,9 @@ optimizers' variables, `training.jax_epoch` calls `_symbolic_build`, and `models
 `_keras_history`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 import keras
 from keras.src.models.functional import Functional
@@ -41,11 +43,7 @@ class Graph:
     outputs: list[int] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     with_gradient: set[int] = field(default_factory=set)
-    num_values: int = 0
-
-    def new_value(self) -> int:
-        self.num_values += 1
-        return self.num_values - 1
+    new_values: Iterator[int] = field(default_factory=count)
 
     def readers(self, value: int) -> list[Call]:
         return [call for call in self.calls if value in call.inputs]
@@ -60,7 +58,7 @@ def read_graph(model: keras.Model, training: bool) -> Graph:
     """Reads the graph of a functional or Sequential model; `training` says whether gradients are needed."""
     graph = Graph()
     graph.input_shapes = [tuple(tensor.shape[1:]) for tensor in _functional(model).inputs]
-    graph.inputs = [graph.new_value() for _ in graph.input_shapes]
+    graph.inputs = [next(graph.new_values) for _ in graph.input_shapes]
     graph.outputs = _add_calls(graph, model, graph.inputs)
     for call in graph.calls if training else ():
         own = getattr(call.layer, "trainable_variables", ())
@@ -91,7 +89,7 @@ def _add_calls(graph: Graph, model: keras.Model, inputs: list[int]) -> list[int]
             if isinstance(layer, keras.Model):
                 given = _add_calls(graph, layer, read)
             else:
-                given = [graph.new_value() for _ in node.outputs]
+                given = [next(graph.new_values) for _ in node.outputs]
                 if len(given) != 1:
                     raise Unsupported(f"{title(layer)} has {len(given)} outputs")
                 graph.calls.append(Call(layer, tuple(read), given[0]))

@@ -58,10 +58,10 @@ class DepthwiseSums:
         """Returns the sums (n, p, q, c) for x (n, h, w, c)."""
         self._x, window = rows(x), self._kernel.shape[:2]
         self._geometry = Geometry.of(x.shape[1:], window, self._layer.strides, self._layer.padding)
-        (*size, channels), (height, width), strides, _, positions = self._geometry
-        is_common = strides == (1, 1) and positions == tuple(size) and height == width and channels % WIDTH == 0
+        (H, W, C), (height, width), strides, _, positions = self._geometry
+        is_common = strides == (1, 1) and positions == (H, W) and height == width and C % WIDTH == 0
         self._taps = TAPS.get(height) if is_common else None
-        return self._sums(FORWARD, self._x, (*positions, channels))
+        return self._sums(FORWARD, self._x, (*positions, C))
 
     def backward(self, grad: np.ndarray, wanted: bool = True) -> np.ndarray | None:
         """Adds the gradient of the kernel; returns that of x, or None if it is not wanted."""
@@ -84,7 +84,7 @@ class DepthwiseSums:
             convolve_images(given, flat, sums, *geometry.shape, self._taps, np.zeros(0))
         else:
             _add_products(kind, given.reshape(-1), kernel.reshape(-1), sums.reshape(-1), len(given), geometry.numbers)
-        return sums.reshape(-1, *shape)
+        return sums.reshape(len(given), *shape)
 
 
 @jit_fused
