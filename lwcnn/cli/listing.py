@@ -72,7 +72,8 @@ def list_names(options: argparse.Namespace) -> None:
             _print_experiments(names, trained)
     print("\npresets, with the epochs of the three phases of `paper` and of `wren`\n")
     for name, preset in PRESETS.items():
-        print(f"  {name:<28} at most {preset.dual} + {preset.head} + {preset.all}; {preset.network}")
+        of_the_paper = f"{preset.dual_epochs} + {preset.head_epochs} + {preset.all_epochs}"
+        print(f"  {name:<28} at most {of_the_paper}; {preset.network_epochs}")
 
 
 def _print_experiments(names: Iterable[str], trained: dict[str, Description]) -> None:

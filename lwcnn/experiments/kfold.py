@@ -142,19 +142,19 @@ def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
 
 def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     """Trains one model, yields it, and continues through all folds with it, as the author's code does."""
-    plan, data, size = run.plan, run.data, get_preset(run.preset)
-    run.progress.expect(plan.num_epochs + len(folds) * size.fold)
+    plan, data, epochs = run.plan, run.data, get_preset(run.preset).fold_epochs
+    run.progress.expect(plan.num_epochs + len(folds) * epochs)
     first = run.begin()
     trained = train_method(plan, first)
     yield trained, first.records
     model = build_model(plan, data.input_shape, data.num_classes)
     model.set_weights(trained.get_weights())
-    phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKY_PATIENCE)
+    phase = replace(plan.phases[-1], name="fold", epochs=epochs, patience=LEAKY_PATIENCE)
     for k, fold in enumerate(folds):
         run.progress.note(f"fold {k + 1} of {len(folds)}, with the same model")
         split = Split(*(Images(data.x_train, data.y_train, part) for part in fold))
         of_fold = replace(run, seed=(run.seed + k) % (environment.MAX_SEED + 1))
         sequence = of_fold.begin(split, f"{data.checksum} leaky fold {k} of {len(folds)}")
-        sequence.depends_on([plain_settings(plan), plain_settings(size)])  # and with them the folds before
+        sequence.depends_on([plain_settings(plan), run.preset])  # and with them the folds before
         sequence.train(model, phase)
         yield model, sequence.records

@@ -348,7 +348,7 @@ class TestAblations:
         assert paper.branches == (("original", None), ("augmented", PAPER_AUGMENTATION))
         assert paper.reuse_dense_weights == ("original", "augmented") and paper.dropout == 0.5
         dual, (head, everything) = paper.dual, paper.phases
-        assert (dual.epochs, head.epochs, everything.epochs) == (size.dual, size.head, size.all)
+        assert (dual.epochs, head.epochs, everything.epochs) == (size.dual_epochs, size.head_epochs, size.all_epochs)
         assert (dual.patience, dual.trainable, head.trainable, everything.trainable) == (5, "all", ("head_*",), "all")
         assert [p.optimizer.name for p in (dual, head, everything)] == ["nadam", "nadam", "sgd"]
         assert (everything.optimizer.learning_rate, everything.optimizer.momentum) == (0.001, 0.9)

@@ -35,7 +35,7 @@ EXPERIMENT_GROUPS = {
     "the CIFAR-10 reproduction and its extension": REPRODUCTION_EXPERIMENTS,
     "larger networks for comparison": REFERENCE_EXPERIMENTS,
 }
-"""Description and function of each experiment, by subject and name."""
+"""Recipe of each experiment, by subject and name."""
 
 _RECIPES = {name: recipe for group in EXPERIMENT_GROUPS.values() for name, recipe in group.items()}
 EXPERIMENT_NAMES = tuple(_RECIPES)
@@ -79,6 +79,6 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     """
     size, name = get_preset(preset), NETWORKS.get(name, name)
     require_known("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])
-    question, build = _RECIPES[name]
+    recipe = _RECIPES[name]
     images = image_spec(dataset) if isinstance(dataset, str) else getattr(dataset, "spec", dataset)
-    return replace(build(size, images), name=name, question=question)
+    return replace(recipe.build(size, images), name=name, question=recipe.question)

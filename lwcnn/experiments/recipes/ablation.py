@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lwcnn.data.augment import MixUpCutMix
-from lwcnn.experiments.recipes.residual_se import AVERAGED, SMALL_NETWORK, WARMUP_COSINE, train_network
-from lwcnn.experiments.recipes.types import Build, Recipes, derived
+from lwcnn.experiments.recipes.residual_se import AVERAGED, SMALL_NETWORK, WARMUP_COSINE
+from lwcnn.experiments.recipes.types import Build, Recipe, derived, in_one_phase
 from lwcnn.training.optimizers import OptimizerConfig
 
 BASELINE, WHOLE = "parts_baseline", "parts_whole"
@@ -58,21 +58,21 @@ def leave_one_out(part: str) -> str:
     return f"parts_no_{part}"
 
 
-_baseline = train_network(replace(SMALL_NETWORK, residual=False, se_reduction=None), OptimizerConfig("adam", 0.001))
+_baseline = in_one_phase(replace(SMALL_NETWORK, residual=False, se_reduction=None), OptimizerConfig("adam", 0.001))
 
 
 def _with(parts: Iterable[str]) -> Build:
     return derived(_baseline, {path: value for part in parts for path, value in PARTS[part].changes.items()})
 
 
-PARTS_EXPERIMENTS: Recipes = {
-    BASELINE: ("the small network without any part of the extension", _baseline),
-    WHOLE: ("the small network with every part of the extension", _with(PARTS)),
+PARTS_EXPERIMENTS: dict[str, Recipe] = {
+    BASELINE: Recipe("the small network without any part of the extension", _baseline),
+    WHOLE: Recipe("the small network with every part of the extension", _with(PARTS)),
 }
 for key, part in PARTS.items():
     rest = [other for other in PARTS if other != key]
-    PARTS_EXPERIMENTS[only(key)] = (f"{part.title}, added to the baseline", _with([key]))
-    PARTS_EXPERIMENTS[leave_one_out(key)] = (f"{part.title}, removed from the full recipe", _with(rest))
+    PARTS_EXPERIMENTS[only(key)] = Recipe(f"{part.title}, added to the baseline", _with([key]))
+    PARTS_EXPERIMENTS[leave_one_out(key)] = Recipe(f"{part.title}, removed from the full recipe", _with(rest))
 for key, optimizer in OPTIMIZERS.items():
     whole = derived(_with(PARTS), {"phases.0.optimizer": optimizer})
-    PARTS_EXPERIMENTS[f"parts_{key}"] = (f"{optimizer.name} in place of AdamW in the full recipe", whole)
+    PARTS_EXPERIMENTS[f"parts_{key}"] = Recipe(f"{optimizer.name} in place of AdamW in the full recipe", whole)

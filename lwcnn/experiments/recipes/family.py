@@ -13,8 +13,8 @@ from typing import Any
 from lwcnn.data.augment import Erasing, MixUpCutMix, RandAugment
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import DISTILLATION, WREN_100K, BuildNetwork, distilled, residual_se_muon
-from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, changed
+from lwcnn.experiments.recipes.residual_se import DISTILLATION, WREN_100K, residual_se_muon
+from lwcnn.experiments.recipes.types import Build, Experiment, Recipe, changed, distilled
 from lwcnn.models.configs import ResidualSEConfig, Stage
 
 FULL_EPOCHS, GRAY_EPOCHS, TAUGHT_EPOCHS = 150, 80, 120
@@ -25,46 +25,47 @@ def _network(stem: int, *stages: Stage, **settings: Any) -> ResidualSEConfig:
     return ResidualSEConfig(stem=stem, stages=stages, attention="eca", stem_pooling=False, **settings)
 
 
-def _train(
+def _long(
     network: ResidualSEConfig, strong: bool = True, mixing: MixUpCutMix | None = None, epochs: int = FULL_EPOCHS
-) -> BuildNetwork:
+) -> Build:
     """Returns a function that builds the long recipe.
 
     The strong augmentation adds an operation, or erases parts of gray images. Digits and letters, which must not be
     mirrored, are not erased: that would hide what distinguishes them.
     """
 
-    def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    def build(preset: Preset, images: ImageSpec) -> Experiment:
         plan = residual_se_muon(preset, images)
         if strong and not images.is_gray:
             plan = changed(plan, {"phases.0.augmentation.rand_augment": RandAugment(1, 5)})
         elif strong and images.mirror:
             plan = changed(plan, {"phases.0.augmentation.erasing": Erasing(0.25, fill="zero")})
-        full = GRAY_EPOCHS if images.is_gray else epochs
-        phase = replace(plan.phases[0], epochs=full if preset.name == "full" else preset.network, batch_size=BATCH)
-        return replace(plan, network=network, phases=(replace(phase, mixing=mixing),))
+        full_epochs = GRAY_EPOCHS if images.is_gray else epochs
+        num_epochs = full_epochs if preset.name == "full" else preset.network_epochs
+        phase = replace(plan.phases[0], epochs=num_epochs, batch_size=BATCH, mixing=mixing)
+        return changed(plan, {"network": network, "phases": (phase,)})
 
     return build
 
 
-def _member(thousands: int, network: ResidualSEConfig, strong: bool = True) -> tuple[str, BuildNetwork]:
+def _member(thousands: int, network: ResidualSEConfig, strong: bool = True) -> Recipe:
     question = f"the Wren family: the highest accuracy with fewer than {thousands},000 parameters"
-    return question, _train(network, strong)
+    return Recipe(question, _long(network, strong))
 
 
 _WREN_30K = _network(24, Stage(24, 2), Stage(40, 3, 5, 1.6))  # 27,779 parameters on 32x32x3; 31,469 with 100 classes
 _WREN_FAST = ResidualSEConfig(stem=24, stages=(Stage(24, 2, 3), Stage(48, 2)), attention="eca")  # 29,694
 
-VARIANTS: Recipes = {
-    "wren_30k_light": ("wren_30k with flips and crops only", _train(_WREN_30K, strong=False)),
-    "wren_30k_mixup": (
+VARIANTS: dict[str, Recipe] = {
+    "wren_30k_light": Recipe("wren_30k with flips and crops only", _long(_WREN_30K, strong=False)),
+    "wren_30k_mixup": Recipe(
         "wren_30k with MixUp in place of RandAugment",
-        _train(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
+        _long(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
     ),
 }
 """One change of `wren_30k` each."""
 
-FAMILY_EXPERIMENTS: Recipes = {
+FAMILY_EXPERIMENTS: dict[str, Recipe] = {
     # The two smallest are expected to underfit with the strong augmentation; not tested.
     "wren_5k": _member(5, _network(12, Stage(12, 1), Stage(16, 2)), strong=False),  # 4,921 parameters
     "wren_10k": _member(10, _network(16, Stage(16, 2), Stage(24, 2, 5, 1.67)), strong=False),  # 9,790
@@ -72,13 +73,12 @@ FAMILY_EXPERIMENTS: Recipes = {
     "wren_20k": _member(20, _network(20, Stage(20, 2), Stage(32, 3, 5, 1.5))),  # 18,611
     "wren_30k": _member(30, _WREN_30K),
     "wren_100k": _member(100, _network(40, Stage(40, 2), Stage(64, 4))),  # 94,120
-    "wren_fast": (
-        "the Wren family: accuracy at the int8 latency of MLPerf Tiny's ResNet-8",
-        _train(_WREN_FAST, strong=False),
+    "wren_fast": Recipe(
+        "the Wren family: accuracy at the int8 latency of MLPerf Tiny's ResNet-8", _long(_WREN_FAST, strong=False)
     ),
-    "wren_30k_distilled": (
+    "wren_30k_distilled": Recipe(
         "wren_30k distilled from wren_100k, whose logits are kept",
-        distilled(_train(_WREN_30K, epochs=TAUGHT_EPOCHS), WREN_100K, replace(DISTILLATION, cached_epochs=30)),
+        distilled(_long(_WREN_30K, epochs=TAUGHT_EPOCHS), WREN_100K, replace(DISTILLATION, cached_epochs=30)),
     ),
     **VARIANTS,
 }

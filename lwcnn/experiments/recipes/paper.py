@@ -10,7 +10,7 @@ from dataclasses import replace
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import CROP_SHARE, Preset, augmentation
-from lwcnn.experiments.recipes.types import MergedExperiment, Recipes, changed, derived
+from lwcnn.experiments.recipes.types import MergedExperiment, Recipe, changed, derived
 from lwcnn.models.configs import BRANCHES
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
@@ -24,29 +24,31 @@ def _paper(preset: Preset, images: ImageSpec) -> MergedExperiment:
     return MergedExperiment(
         branches=(("original", None), ("augmented", PAPER_AUGMENTATION)),
         # paper: Nadam, early stopping on validation accuracy with patience 5
-        dual=Phase("dual", NADAM, preset.dual, patience=5, batch_size=batch),
+        dual=Phase("dual", NADAM, preset.dual_epochs, patience=5, batch_size=batch),
         phases=(
             # paper: the last two layers train, 20 epochs: the new head, Dense(32) and Dense(10); patience: notebook
-            Phase("head", NADAM, preset.head, ("head_*",), patience=5, batch_size=batch),
+            Phase("head", NADAM, preset.head_epochs, ("head_*",), patience=5, batch_size=batch),
             # paper: all layers train, SGD, until early stopping; maximum and patience: the author's code
-            Phase("all", SGD, preset.all, patience=10, batch_size=batch),
+            Phase("all", SGD, preset.all_epochs, patience=10, batch_size=batch),
         ),
     )
 
 
 def _as_published(preset: Preset, images: ImageSpec) -> MergedExperiment:
     """The author's notebook as it runs. Its cells are numbered from 0."""
-    inverted = 10 if preset.name == "full" else preset.head  # cell 18: 10 epochs
+    inverted = 10 if preset.name == "full" else preset.head_epochs  # cell 18: 10 epochs
     sgd = OptimizerConfig("sgd", 0.001, momentum=0.9, nesterov=True, weight_decay=1e-4)
     # cell 11: one checkpoint and one early stopping per branch, which starts at epoch 3; cell 9: min_delta everywhere
-    dual = Phase("dual", NADAM, preset.dual, patience=5, min_delta=0.001, start_from_epoch=3, best_per_branch=True)
+    dual = Phase(
+        "dual", NADAM, preset.dual_epochs, patience=5, min_delta=0.001, start_from_epoch=3, best_per_branch=True
+    )
     plan = MergedExperiment(
         branches=(("original", None), ("augmented", PUBLISHED_AUGMENTATION)),
         dual=dual,
         # cell 18 freezes `layers[-2:]` (dropout and output) instead of all others
         phases=(
             Phase("inverted", NADAM, inverted, frozen=("head_logits",), patience=5, min_delta=0.001),
-            Phase("all", sgd, preset.all, patience=10, min_delta=0.001),
+            Phase("all", sgd, preset.all_epochs, patience=10, min_delta=0.001),
         ),
         validation=1 / 6,  # cell 3: 10,000 of MNIST's 60,000 training images
         reuse_dense_weights=("original",),  # cell 17 reads the second branch's weights and never sets them
@@ -56,18 +58,18 @@ def _as_published(preset: Preset, images: ImageSpec) -> MergedExperiment:
 
 def _no_unfreezing(preset: Preset, images: ImageSpec) -> MergedExperiment:
     paper = _paper(preset, images)
-    return changed(paper, {"phases": paper.phases[-1:], "phases.0.epochs": preset.head + preset.all})
+    return changed(paper, {"phases": paper.phases[-1:], "phases.0.epochs": preset.head_epochs + preset.all_epochs})
 
 
 def _layerwise(preset: Preset, images: ImageSpec) -> MergedExperiment:
     """After the head, each layer of both branches is added, the last first; as many epochs as `paper` in all."""
     paper = _paper(preset, images)
     head, last = paper.phases
-    third = max(1, preset.all // 3)
+    third = max(1, preset.all_epochs // 3)
     layers = ("head_*", "*_dense_as_conv", "*_conv2")
     dense = replace(last, name="dense", epochs=third, trainable=layers[:2])
     conv2 = replace(dense, name="conv2", trainable=layers)
-    last = replace(last, epochs=max(1, preset.all - 2 * third))
+    last = replace(last, epochs=max(1, preset.all_epochs - 2 * third))
     return changed(paper, {"phases": (head, dense, conv2, last)})
 
 
@@ -78,7 +80,7 @@ def _head_only(preset: Preset, images: ImageSpec) -> MergedExperiment:
 
 def _end_to_end(preset: Preset, images: ImageSpec) -> MergedExperiment:
     paper = _paper(preset, images)
-    epochs = preset.dual + preset.head + preset.all
+    epochs = preset.dual_epochs + preset.head_epochs + preset.all_epochs
     return changed(paper, {"phases": (paper.dual,), "phases.0.name": "all", "phases.0.epochs": epochs, "dual": None})
 
 
@@ -89,61 +91,59 @@ def _tuned(preset: Preset, images: ImageSpec) -> MergedExperiment:
         branches=(("original", tuned), ("augmented", tuned)),
         # If initialized randomly, some of the twenty units between the branches and the head die (ReLU). Trained as
         # a classifier's logits first, they do not: 76.2 instead of 73.6% validation accuracy on CIFAR-10, seed 2.
-        dual=Phase("dual", warmup_cosine, preset.tuned_dual, batch_size=64),
-        phases=(Phase("all", warmup_cosine, preset.tuned, augmentation=tuned, batch_size=64),),
+        dual=Phase("dual", warmup_cosine, preset.tuned_dual_epochs, batch_size=64),
+        phases=(Phase("all", warmup_cosine, preset.tuned_epochs, augmentation=tuned, batch_size=64),),
         dropout=0.0,
     )
 
 
-CHANGES: Recipes = {
-    "single": (
+CHANGES: dict[str, Recipe] = {
+    "single": Recipe(
         "no augmented branch: one branch on the original images",
         derived(_paper, {"branches": (("original", None),), "reuse_dense_weights": BRANCHES[:1]}),
     ),
-    "single_wide": (
+    "single_wide": Recipe(
         "one branch on the original images, about as many parameters as two",
         derived(_paper, {"branches": (("original", None),), "reuse_dense_weights": BRANCHES[:1], "filters": (18, 35)}),
     ),
-    "dual_no_augment": (
-        "no augmentation: both branches on the original images",
-        derived(_paper, {"branches.1.1": None}),
+    "dual_no_augment": Recipe(
+        "no augmentation: both branches on the original images", derived(_paper, {"branches.1.1": None})
     ),
-    "no_unfreezing": ("no progressive unfreezing: all layers train for the epochs of both phases", _no_unfreezing),
-    "layerwise": ("layers unfrozen one at a time, starting with the last", _layerwise),
-    "low_rate": (
+    "no_unfreezing": Recipe(
+        "no progressive unfreezing: all layers train for the epochs of both phases", _no_unfreezing
+    ),
+    "layerwise": Recipe("layers unfrozen one at a time, starting with the last", _layerwise),
+    "low_rate": Recipe(
         "a learning rate of 1e-4 in the last phase, which a summary of the paper suggests against drops",
         derived(_paper, {"phases.1.optimizer.learning_rate": 1e-4}),
     ),
-    "head_only": ("no last phase: only the new head trains after the merge", _head_only),
-    "reinit_merge": (
+    "head_only": Recipe("no last phase: only the new head trains after the merge", _head_only),
+    "reinit_merge": Recipe(
         "no conversion: the merged model's 1x1 convolutions start from random weights",
         derived(_paper, {"reuse_dense_weights": ()}),
     ),
-    "nadam_throughout": (
-        "no switch to SGD: Nadam in the last phase too",
-        derived(_paper, {"phases.1.optimizer": NADAM}),
+    "nadam_throughout": Recipe(
+        "no switch to SGD: Nadam in the last phase too", derived(_paper, {"phases.1.optimizer": NADAM})
     ),
-    "end_to_end": ("one stage: the merged model trains from random weights for as many epochs", _end_to_end),
+    "end_to_end": Recipe("one stage: the merged model trains from random weights for as many epochs", _end_to_end),
 }
 """Changes of the paper's method, one in each."""
-PAPER_EXPERIMENTS: Recipes = {
-    "paper": ("the paper's method, as described", _paper),
-    "paper_batch64": (
-        "the paper's method with batches of 64",
-        derived(_paper, {"dual.batch_size": 64, "phases.*.batch_size": 64}),
+PAPER_EXPERIMENTS: dict[str, Recipe] = {
+    "paper": Recipe("the paper's method, as described", _paper),
+    "paper_batch64": Recipe(
+        "the paper's method with batches of 64", derived(_paper, {"dual.batch_size": 64, "phases.*.batch_size": 64})
     ),
-    "paper_as_published": (
-        "the author's code: it converts the dense weights of one branch only, and inverts the freezing",
-        _as_published,
+    "paper_as_published": Recipe(
+        "the author's code: it converts the dense weights of one branch only, and inverts the freezing", _as_published
     ),
-    "paper_both_converted": (
+    "paper_both_converted": Recipe(
         "the author's code with the dense weights of both branches converted",
         derived(_as_published, {"reuse_dense_weights": BRANCHES}),
     ),
 } | CHANGES
-TUNED_EXPERIMENTS: Recipes = {
-    "paper_tuned": ("the paper's architecture and two stages with our recipe", _tuned),
-    "paper_tuned_one_go": (
+TUNED_EXPERIMENTS: dict[str, Recipe] = {
+    "paper_tuned": Recipe("the paper's architecture and two stages with our recipe", _tuned),
+    "paper_tuned_one_go": Recipe(
         "the paper's architecture with our recipe, in one stage",
         derived(_tuned, {"branches": (("original", None), ("augmented", PAPER_AUGMENTATION)), "dual": None}),
     ),

@@ -14,40 +14,41 @@ class Preset:
     """Training length of every experiment, in (maximum) numbers of epochs."""
 
     name: str
-    dual: int  # stage 1 of the paper's method
-    head: int  # its phase that trains the head
-    all: int  # its last phase, which trains all layers
+    dual_epochs: int  # stage 1 of the paper's method
+    head_epochs: int  # its phase that trains the head
+    all_epochs: int  # its last phase, which trains all layers
     batch_size: int  # images per step where the paper does not state it; 32 in the author's code
-    tuned_dual: int  # stage 1 of `paper_tuned`
-    tuned: int  # stage 2 of `paper_tuned`
-    fold: int  # a fold of the leaky K-fold
-    network: int  # single networks
-    repo: tuple[int, ...]  # the reproduction: each submodel, then each unfreezing step
+    tuned_dual_epochs: int  # stage 1 of `paper_tuned`
+    tuned_epochs: int  # stage 2 of `paper_tuned`
+    fold_epochs: int  # a fold of the leaky K-fold
+    network_epochs: int  # single networks
+    repo_epochs: tuple[int, ...]  # the reproduction: each submodel, then each unfreezing step
     num_images: int | None = None  # maximum number of training images, drawn by class; None takes all
 
     def epochs_of_original(self, full: int, medium: int | None = None) -> int:
         """Returns the epochs for an original recipe: `full` or `medium` (hours on a CPU) at that preset, else fewer."""
-        return {"full": full, "smoke": 2, "medium": medium or self.network}.get(self.name, self.network)
+        others = {"full": full, "smoke": 2, "medium": medium or self.network_epochs}
+        return others.get(self.name, self.network_epochs)
 
 
 PRESETS = {
     "smoke": Preset(
-        "smoke", dual=1, head=1, all=1, batch_size=64, tuned_dual=1, tuned=2, fold=1, network=1,
-        repo=(2, 1, 1, 1, 1), num_images=600,
+        "smoke", dual_epochs=1, head_epochs=1, all_epochs=1, batch_size=64, tuned_dual_epochs=1, tuned_epochs=2,
+        fold_epochs=1, network_epochs=1, repo_epochs=(2, 1, 1, 1, 1), num_images=600,
     ),
     "quick": Preset(
-        "quick", dual=8, head=4, all=5, batch_size=64, tuned_dual=4, tuned=17, fold=2, network=15,
-        repo=(12, 2, 2, 2, 4),
+        "quick", dual_epochs=8, head_epochs=4, all_epochs=5, batch_size=64, tuned_dual_epochs=4, tuned_epochs=17,
+        fold_epochs=2, network_epochs=15, repo_epochs=(12, 2, 2, 2, 4),
     ),
     # An hour or two on two CPU cores, for networks whose own recipes take 70 to 250 epochs.
     "medium": Preset(
-        "medium", dual=14, head=10, all=20, batch_size=32, tuned_dual=8, tuned=30, fold=5, network=30,
-        repo=(20, 3, 3, 3, 6),
+        "medium", dual_epochs=14, head_epochs=10, all_epochs=20, batch_size=32, tuned_dual_epochs=8, tuned_epochs=30,
+        fold_epochs=5, network_epochs=30, repo_epochs=(20, 3, 3, 3, 6),
     ),
     # dual and all: the author's notebook; head: paper; repo: the reproduction's notebook
     "full": Preset(
-        "full", dual=20, head=20, all=50, batch_size=32, tuned_dual=15, tuned=60, fold=10, network=60,
-        repo=(30, 5, 5, 5, 10),
+        "full", dual_epochs=20, head_epochs=20, all_epochs=50, batch_size=32, tuned_dual_epochs=15, tuned_epochs=60,
+        fold_epochs=10, network_epochs=60, repo_epochs=(30, 5, 5, 5, 10),
     ),
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ Values come from the notebooks of the reproduction (cells 17 to 31) and of the e
 from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, ReproductionExperiment, derived
+from lwcnn.experiments.recipes.types import NetworkExperiment, Recipe, ReproductionExperiment, derived
 from lwcnn.models.configs import RepoResidualSEConfig
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
@@ -24,7 +24,7 @@ ALWAYS_TRAINED = ("original_dense", "augmented_dense", "head_logits")
 
 
 def _baseline(preset: Preset, images: ImageSpec) -> ReproductionExperiment:
-    epochs, *unfreezing = preset.repo
+    epochs, *unfreezing = preset.repo_epochs
     augmentations = {
         "original": None,
         "augmented": Augmentation(rotation=15 / 360, translation=0.1, horizontal_flip=images.mirror),
@@ -57,11 +57,13 @@ def _residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     return NetworkExperiment(network=RepoResidualSEConfig(), phases=(phase,), validation=VALIDATION)
 
 
-REPRODUCTION_EXPERIMENTS: Recipes = {
-    "repo_baseline": ("the CIFAR-10 reproduction, with convolutions that are unfrozen step by step", _baseline),
-    "repo_baseline_frozen": (
+REPRODUCTION_EXPERIMENTS: dict[str, Recipe] = {
+    "repo_baseline": Recipe("the CIFAR-10 reproduction, with convolutions that are unfrozen step by step", _baseline),
+    "repo_baseline_frozen": Recipe(
         "the CIFAR-10 reproduction with convolutions that stay frozen in stage 2, as in its run",
         derived(_baseline, {"phases.*.trainable": ALWAYS_TRAINED}),
     ),
-    "repo_residual_se": ("the CIFAR-10 extension's network and recipe, with its text's dropout schedule", _residual_se),
+    "repo_residual_se": Recipe(
+        "the CIFAR-10 extension's network and recipe, with its text's dropout schedule", _residual_se
+    ),
 }

@@ -7,15 +7,12 @@ One phase of AdamW (or Muon) with warm-up, cosine decay and a moving average of 
 Expected accuracies: docs/results.md. Command: `lwcnn train residual_se_muon --dataset cifar10 --preset full`.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from lwcnn.data.known import ImageSpec
-from lwcnn.experiments.recipes.presets import Preset, augmentation
-from lwcnn.experiments.recipes.types import DistilledExperiment, NetworkExperiment, Recipes, Teacher
-from lwcnn.models.configs import NetworkConfig, ResidualSEConfig, Stage
+from lwcnn.experiments.recipes.types import Recipe, Teacher, distilled, in_one_phase
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.training.optimizers import OptimizerConfig
-from lwcnn.training.phases import Distillation, Phase
+from lwcnn.training.phases import Distillation
 
 NO_WEIGHT_DECAY = ("bias", "gamma", "beta")
 WARMUP_COSINE = OptimizerConfig(
@@ -39,64 +36,38 @@ DISTILLATION = Distillation(temperature=4, label_weight=0.1)
 THREE_TEACHERS = Teacher("residual_se", "full", (0, 1, 2))
 WREN_100K = Teacher("wren_100k", "full", (0,))
 
-BuildNetwork = Callable[[Preset, ImageSpec], NetworkExperiment]
+residual_se_muon = in_one_phase(STEM_NETWORK, replace(AVERAGED, name="muon"), gray=TINY_NETWORK)
 
-
-def train_network(
-    network: NetworkConfig, optimizer: OptimizerConfig = WARMUP_COSINE, gray: NetworkConfig | None = None
-) -> BuildNetwork:
-    """Returns a function that builds an experiment of one phase; gray images get the network `gray`, if given."""
-
-    def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
-        phase = Phase("all", optimizer, preset.network, augmentation=augmentation(images), batch_size=128)
-        return NetworkExperiment(network=gray if gray and images.is_gray else network, phases=(phase,))
-
-    return build
-
-
-def distilled(student: BuildNetwork, teacher: Teacher, distillation: Distillation = DISTILLATION) -> BuildNetwork:
-    """Returns a function that builds a student's experiment; with the preset "smoke", the teacher's is "smoke" too."""
-
-    def build(preset: Preset, images: ImageSpec) -> DistilledExperiment:
-        taught_by = replace(teacher, preset="smoke") if preset.name == "smoke" else teacher
-        return DistilledExperiment(**vars(student(preset, images)), teacher=taught_by, distillation=distillation)
-
-    return build
-
-
-residual_se_muon = train_network(STEM_NETWORK, replace(AVERAGED, name="muon"), gray=TINY_NETWORK)
-
-RESIDUAL_EXPERIMENTS: Recipes = {
-    "residual_se": (
+RESIDUAL_EXPERIMENTS: dict[str, Recipe] = {
+    "residual_se": Recipe(
         "residual network with squeeze-and-excitation below 30,000 parameters (15,000 on gray images)",
-        train_network(NETWORK, gray=TINY_NETWORK),
+        in_one_phase(NETWORK, WARMUP_COSINE, gray=TINY_NETWORK),
     ),
-    "residual_se_small": (
+    "residual_se_small": Recipe(
         "residual network with squeeze-and-excitation below 20,000 parameters",
-        train_network(SMALL_NETWORK),
+        in_one_phase(SMALL_NETWORK, WARMUP_COSINE),
     ),
-    "residual_se_small_distilled": (
+    "residual_se_small_distilled": Recipe(
         "the same below 20,000 parameters, distilled from three networks below 30,000",
-        distilled(train_network(SMALL_NETWORK), THREE_TEACHERS),
+        distilled(in_one_phase(SMALL_NETWORK, WARMUP_COSINE), THREE_TEACHERS, DISTILLATION),
     ),
-    "residual_se_distilled": (
+    "residual_se_distilled": Recipe(
         "five blocks at one resolution, distilled from three `residual_se`",
-        distilled(train_network(DEEP_NETWORK, AVERAGED, gray=TINY_NETWORK), THREE_TEACHERS),
+        distilled(in_one_phase(DEEP_NETWORK, AVERAGED, gray=TINY_NETWORK), THREE_TEACHERS, DISTILLATION),
     ),
-    "residual_se_stem_adamw": (
+    "residual_se_stem_adamw": Recipe(
         "Wren's control: the same network and schedule, with AdamW for every weight",
-        train_network(STEM_NETWORK, AVERAGED, gray=TINY_NETWORK),
+        in_one_phase(STEM_NETWORK, AVERAGED, gray=TINY_NETWORK),
     ),
-    "residual_se_muon": (
-        "Wren: five blocks at one resolution, with 1x1 convolutions trained by Muon",
-        residual_se_muon,
+    "residual_se_muon": Recipe(
+        "Wren: five blocks at one resolution, with 1x1 convolutions trained by Muon", residual_se_muon
     ),
-    "residual_plain": (
+    "residual_plain": Recipe(
         "full 3x3 convolutions in place of depthwise blocks, with as many parameters",
-        train_network(PLAIN_NETWORK),
+        in_one_phase(PLAIN_NETWORK, WARMUP_COSINE),
     ),
-    "residual_cbam": (
+    "residual_cbam": Recipe(
         "CBAM-lite (channel and spatial attention) in place of squeeze-and-excitation",
-        train_network(CBAM_NETWORK),
+        in_one_phase(CBAM_NETWORK, WARMUP_COSINE),
     ),
 }

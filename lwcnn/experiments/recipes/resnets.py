@@ -10,8 +10,8 @@ from dataclasses import replace
 from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, Sharpness
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE, BuildNetwork, train_network
-from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, changed, derived
+from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE
+from lwcnn.experiments.recipes.types import Build, Experiment, NetworkExperiment, Recipe, changed, derived, in_one_phase
 from lwcnn.models import configs
 from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, NARROW_RESNET18
 from lwcnn.training.optimizers import OptimizerConfig
@@ -101,50 +101,48 @@ _ADAM = OptimizerConfig("adam", 0.002, warmup=WARMUP)
 _ADAMW = OptimizerConfig("adamw", 0.002, weight_decay=0.05, warmup=WARMUP)
 
 
-def _application(network: configs.ApplicationConfig) -> BuildNetwork:
+def _application(network: configs.ApplicationConfig) -> Build:
     # On 32x32 pixels their stems and strides reduce the feature map to one pixel, unless the first two strides are 1.
     # A learning rate for a hundred times as many parameters as the residual network's; not tuned.
-    build = train_network(network, replace(WARMUP_COSINE, learning_rate=0.002))
+    build = in_one_phase(network, replace(WARMUP_COSINE, learning_rate=0.002))
 
-    def shortened(preset: Preset, images: ImageSpec) -> NetworkExperiment:  # `medium`: two hours on a CPU
-        return build(replace(preset, network=15) if preset.name == "medium" else preset, images)
+    def shortened(preset: Preset, images: ImageSpec) -> Experiment:  # `medium`: two hours on a CPU
+        return build(replace(preset, network_epochs=15) if preset.name == "medium" else preset, images)
 
     return shortened
 
 
-REFERENCE_EXPERIMENTS: Recipes = {
-    "se_resnet": ("reference: SE-ResNet [4,4,3], 4,905,430 trainable parameters", _se_resnet),
-    "se_resnet_plain": (
-        "the SE-ResNet without squeeze-and-excitation",
-        derived(_se_resnet, {"network.se_reduction": None}),
+REFERENCE_EXPERIMENTS: dict[str, Recipe] = {
+    "se_resnet": Recipe("reference: SE-ResNet [4,4,3], 4,905,430 trainable parameters", _se_resnet),
+    "se_resnet_plain": Recipe(
+        "the SE-ResNet without squeeze-and-excitation", derived(_se_resnet, {"network.se_reduction": None})
     ),
-    "resnet_4443": ("reference: ResNet [4,4,4,3], 4,754,218 trainable parameters, as described", _resnet_4443),
-    "narrow_resnet18": ("reference: narrow ResNet-18, 2,797,610 trainable parameters", _narrow_resnet18),
-    "narrow_resnet18_adam": (
-        "the narrow ResNet-18 with Adam in place of SGD",
-        derived(_narrow_resnet18, {"phases.0.optimizer": _ADAM}),
+    "resnet_4443": Recipe("reference: ResNet [4,4,4,3], 4,754,218 trainable parameters, as described", _resnet_4443),
+    "narrow_resnet18": Recipe("reference: narrow ResNet-18, 2,797,610 trainable parameters", _narrow_resnet18),
+    "narrow_resnet18_adam": Recipe(
+        "the narrow ResNet-18 with Adam in place of SGD", derived(_narrow_resnet18, {"phases.0.optimizer": _ADAM})
     ),
-    "narrow_resnet18_adamw": (
-        "the narrow ResNet-18 with AdamW in place of SGD",
-        derived(_narrow_resnet18, {"phases.0.optimizer": _ADAMW}),
+    "narrow_resnet18_adamw": Recipe(
+        "the narrow ResNet-18 with AdamW in place of SGD", derived(_narrow_resnet18, {"phases.0.optimizer": _ADAMW})
     ),
-    "narrow_resnet18_few": ("the narrow ResNet-18 on 2,000 images for five epochs, without warm-up", _few),
-    "resnet18": ("ResNet-18 of full width, with the recipe of the narrow one", _resnet18),
-    "resnet8": ("comparison: MLPerf Tiny's ResNet-8, with SGD, flips and crops", _resnet8),
-    "mobilenet_v2": ("comparison: MobileNetV2 from random weights, 2,270,794 parameters", _application(MOBILENET_V2)),
-    "mobilenet_v2_momentum": (
+    "narrow_resnet18_few": Recipe("the narrow ResNet-18 on 2,000 images for five epochs, without warm-up", _few),
+    "resnet18": Recipe("ResNet-18 of full width, with the recipe of the narrow one", _resnet18),
+    "resnet8": Recipe("comparison: MLPerf Tiny's ResNet-8, with SGD, flips and crops", _resnet8),
+    "mobilenet_v2": Recipe(
+        "comparison: MobileNetV2 from random weights, 2,270,794 parameters", _application(MOBILENET_V2)
+    ),
+    "mobilenet_v2_momentum": Recipe(
         "MobileNetV2 with a momentum of 0.9 in batch normalization, in place of 0.999",
         _application(replace(MOBILENET_V2, momentum=MOMENTUM)),
     ),
-    "mobilenet_v2_cifar": (
+    "mobilenet_v2_cifar": Recipe(
         "comparison: MobileNetV2 whose first two strides are 1, for small images",
         _application(replace(MOBILENET_V2, momentum=MOMENTUM, cifar_strides=True)),
     ),
-    "efficientnet_b0": (
-        "comparison: EfficientNet-B0 from random weights, 4,062,381 parameters",
-        _application(EFFICIENTNET_B0),
+    "efficientnet_b0": Recipe(
+        "comparison: EfficientNet-B0 from random weights, 4,062,381 parameters", _application(EFFICIENTNET_B0)
     ),
-    "efficientnet_b0_cifar": (
+    "efficientnet_b0_cifar": Recipe(
         "comparison: EfficientNet-B0 whose first two strides are 1, for small images",
         _application(replace(EFFICIENTNET_B0, momentum=MOMENTUM, cifar_strides=True)),
     ),

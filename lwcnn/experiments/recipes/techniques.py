@@ -1,6 +1,6 @@
 """Techniques one at a time: the network and recipe of `residual_se_muon` with a single change each.
 
-All train for the preset's `network` epochs. Command:
+All train for the preset's `network_epochs`. Command:
 `lwcnn train technique_eca --dataset cifar10 --preset quick --seeds 0 1 2`.
 """
 
@@ -12,14 +12,16 @@ from typing import Any
 from lwcnn.data.augment import ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, RandAugment, Sharpness
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import (
-    DISTILLATION,
-    NO_WEIGHT_DECAY,
-    WREN_100K,
-    BuildNetwork,
-    residual_se_muon,
+from lwcnn.experiments.recipes.residual_se import DISTILLATION, NO_WEIGHT_DECAY, WREN_100K, residual_se_muon
+from lwcnn.experiments.recipes.types import (
+    Build,
+    DistilledExperiment,
+    Experiment,
+    NetworkExperiment,
+    Recipe,
+    SnapshotExperiment,
+    changed,
 )
-from lwcnn.experiments.recipes.types import DistilledExperiment, NetworkExperiment, Recipes, SnapshotExperiment, changed
 from lwcnn.models.configs import Stage
 
 
@@ -138,8 +140,8 @@ def technique(key: str) -> str:
     return f"technique_{key}"
 
 
-def _build(one: Technique) -> BuildNetwork:
-    def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+def _build(one: Technique) -> Build:
+    def build(preset: Preset, images: ImageSpec) -> Experiment:
         plan = changed(residual_se_muon(preset, images), one.changes)
         if len(one.sides) > 1:
             cycle = replace(plan.phases[0], epochs=max(1, plan.phases[0].epochs // len(one.sides)))
@@ -150,6 +152,6 @@ def _build(one: Technique) -> BuildNetwork:
     return build
 
 
-TECHNIQUE_EXPERIMENTS: Recipes = {
-    technique(key): (f"technique: {one.title}", _build(one)) for key, one in TECHNIQUES.items()
+TECHNIQUE_EXPERIMENTS: dict[str, Recipe] = {
+    technique(key): Recipe(f"technique: {one.title}", _build(one)) for key, one in TECHNIQUES.items()
 }

@@ -1,17 +1,18 @@
-"""Experiments as frozen data, and functions that derive one from another."""
+"""Experiments as frozen data, and functions that build one or derive it from another."""
 
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.known import ImageSpec
-from lwcnn.experiments.recipes.presets import Preset
+from lwcnn.experiments.recipes.presets import Preset, augmentation
 from lwcnn.models.configs import BRANCHES, CONV_FILTERS, NetworkConfig
 from lwcnn.system.errors import require_known, wrong
 from lwcnn.system.settings import added_later
+from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Distillation, Phase
 
 _Settings = TypeVar("_Settings")
@@ -116,8 +117,13 @@ class FineTunedExperiment(Experiment):
 
 
 Build = Callable[[Preset, ImageSpec], Experiment]
-Recipes = dict[str, tuple[str, Build]]
-"""Description and function of each experiment by its name."""
+
+
+class Recipe(NamedTuple):
+    """The question that an experiment answers, and the function that builds the experiment."""
+
+    question: str
+    build: Build
 
 
 def changed(settings: _Settings, changes: Mapping[str, Any]) -> _Settings:
@@ -130,6 +136,26 @@ def changed(settings: _Settings, changes: Mapping[str, Any]) -> _Settings:
 def derived(build: Build, changes: Mapping[str, Any]) -> Build:
     """Returns a function that builds an experiment with changed settings."""
     return lambda preset, images: changed(build(preset, images), changes)
+
+
+def in_one_phase(network: NetworkConfig, optimizer: OptimizerConfig, gray: NetworkConfig | None = None) -> Build:
+    """Returns a function that builds an experiment of one phase; gray images get the network `gray`, if given."""
+
+    def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+        phase = Phase("all", optimizer, preset.network_epochs, augmentation=augmentation(images), batch_size=128)
+        return NetworkExperiment(network=gray if gray and images.is_gray else network, phases=(phase,))
+
+    return build
+
+
+def distilled(student: Build, teacher: Teacher, distillation: Distillation) -> Build:
+    """Returns a function that builds a student's experiment; with the preset "smoke", the teacher's is "smoke" too."""
+
+    def build(preset: Preset, images: ImageSpec) -> DistilledExperiment:
+        taught_by = replace(teacher, preset="smoke") if preset.name == "smoke" else teacher
+        return DistilledExperiment(**vars(student(preset, images)), teacher=taught_by, distillation=distillation)
+
+    return build
 
 
 def get(settings: Any, path: str, default: Any = None) -> Any:
