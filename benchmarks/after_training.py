@@ -30,7 +30,7 @@ from lwcnn.evaluation.metrics import (
 )
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits
 from lwcnn.evaluation.statistics import paired_difference
-from lwcnn.experiments.records import SPLIT_SEED
+from lwcnn.experiments.identity import SPLIT_SEED
 from lwcnn.export.convert import draw_calibration_images, to_litert_int8
 from lwcnn.export.formats import LitertModel
 from lwcnn.export.run import run_batches

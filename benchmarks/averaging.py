@@ -18,8 +18,8 @@ from lwcnn.data.images import Images
 from lwcnn.data.splits import split_for_training, stratified_subset
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
+from lwcnn.experiments.identity import SPLIT_SEED, provenance
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.experiments.records import SPLIT_SEED, provenance
 from lwcnn.models.build import build_network
 from lwcnn.system.files import write_json
 from lwcnn.training.average import MovingAverage, batch_norm_statistics

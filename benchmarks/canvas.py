@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset
-from lwcnn.experiments.records import provenance
+from lwcnn.experiments.identity import provenance
 from lwcnn.experiments.zoo import create_model
 from lwcnn.models.configs import BRANCHES
 from lwcnn.system.files import read_json, write_json

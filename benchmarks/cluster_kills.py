@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from lwcnn.experiments.records import provenance
+from lwcnn.experiments.identity import provenance
 from lwcnn.system.environment import load_backend, thread_environment
 from lwcnn.system.files import write_json
 

@@ -22,10 +22,10 @@ sys.path.insert(0, str(ROOT))
 from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
+from lwcnn.experiments.identity import provenance, split_images
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import Experiment, get_experiment, get_preset
 from lwcnn.experiments.recipes.types import changed, with_settings
-from lwcnn.experiments.records import provenance, split_images
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.export.bench.measure import peak_bytes
 from lwcnn.models.cost import count_macs

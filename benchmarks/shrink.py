@@ -76,8 +76,8 @@ def measured(experiment: str, sparsity: float, epochs: int, data) -> dict:
     from lwcnn.data.splits import split_for_training
     from lwcnn.evaluation.metrics import accuracy
     from lwcnn.evaluation.predict import predict_logits
+    from lwcnn.experiments.identity import SPLIT_SEED
     from lwcnn.experiments.recipes import get_experiment
-    from lwcnn.experiments.records import SPLIT_SEED
     from lwcnn.export.convert import draw_calibration_images, to_litert_int8
     from lwcnn.export.formats import LitertModel, gzip_bytes
     from lwcnn.models.io import load_model

@@ -27,8 +27,8 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
-from lwcnn.experiments.run import load_teacher
 from lwcnn.experiments.sequence import PhaseSequence
+from lwcnn.experiments.teachers import load_teacher
 from lwcnn.system.environment import commit, device_name, thread_environment
 from lwcnn.system.files import read_json, write_json
 

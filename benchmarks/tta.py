@@ -19,7 +19,7 @@ from lwcnn.data.splits import split_for_training
 from lwcnn.evaluation import metrics
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits
 from lwcnn.evaluation.statistics import paired_difference
-from lwcnn.experiments.records import SPLIT_SEED
+from lwcnn.experiments.identity import SPLIT_SEED
 from lwcnn.experiments.shipped import shipped_file, trained_networks, was_mirrored
 from lwcnn.models.io import load_model
 from lwcnn.system import environment

@@ -13,17 +13,9 @@ from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.identity import Run, image_limit, load_or_make, mixed_computing, provenance, split_images
 from lwcnn.experiments.pipeline import build_model, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, MergedExperiment, get_preset
-from lwcnn.experiments.records import (
-    Run,
-    find_plan,
-    image_limit,
-    load_or_make,
-    mixed_computing,
-    provenance,
-    split_images,
-)
 from lwcnn.system import environment
 from lwcnn.system.errors import wrong
 from lwcnn.system.files import write_json
@@ -74,14 +66,13 @@ def run_kfold(
     Examples:
         >>> run_kfold("paper", "mnist", "smoke", num_folds=2)["accuracies"]  # doctest: +SKIP
     """
-    plan, data = find_plan(experiment, dataset, preset, folders)
-    if leaky and not isinstance(plan, MergedExperiment):
+    run = Run.find(experiment, dataset, preset, seed, folders, progress)
+    if leaky and not isinstance(run.plan, MergedExperiment):
         raise wrong("Use leaky only with the paper's merged model", repr(experiment))
-    if isinstance(plan, DistilledExperiment):
+    if isinstance(run.plan, DistilledExperiment):
         advice = "Use K-fold without distillation: the teacher was trained on the images of every fold"
         raise wrong(advice, f"{experiment!r}")
-    run = Run(plan, data, preset, seed, folders, progress or Progress())
-    identity = run.identity
+    data, identity = run.data, run.identity
     identity["config"] |= {"num_folds": num_folds, "leaky": leaky}
     path = run.path.with_name(f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json")
 

@@ -24,7 +24,6 @@ from lwcnn.system.npz import save_npz
 
 NUM_FEATURE_IMAGES = 700  # in t-SNE, more points hide each other, and take bytes
 MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may change through rounding; one always may
-_IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +124,8 @@ def _belongs(path: Path, result: dict) -> bool:
         description = read_description(path)
     except LwcnnError:
         return False
-    return description is not None and all(getattr(description, key) == result.get(key) for key in _IDENTITY)
+    name = Folders().model  # which depends on all that identifies a run
+    return description is not None and name(vars(description)) == name(result)
 
 
 def _verified_outputs(

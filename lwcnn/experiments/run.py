@@ -1,6 +1,5 @@
 """One run: an experiment on a dataset with a preset and a seed, trained once and saved as files (see `results.py`)."""
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,18 +13,17 @@ from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, measure_calibration, summarize
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
+from lwcnn.experiments.identity import Run, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.pipeline import train_method
-from lwcnn.experiments.recipes import DistilledExperiment, Experiment, FineTunedExperiment, get_experiment
-from lwcnn.experiments.recipes.types import Teacher
-from lwcnn.experiments.records import Run, check_finished, find_plan, load_or_make, mixed_computing, provenance
+from lwcnn.experiments.recipes import Experiment, FineTunedExperiment
 from lwcnn.experiments.sequence import PhaseSequence
-from lwcnn.experiments.shipped import model_file, shipped_file
+from lwcnn.experiments.shipped import model_file
+from lwcnn.experiments.teachers import load_teacher
 from lwcnn.models.cost import count_macs, trainable_params
 from lwcnn.models.description import Description, read_description
-from lwcnn.models.io import load_model, save_model
-from lwcnn.models.surgery import build_ensemble
+from lwcnn.models.io import save_model
 from lwcnn.system.errors import wrong
-from lwcnn.system.files import read_json, write_json
+from lwcnn.system.files import write_json
 from lwcnn.training.devices import Computing
 from lwcnn.training.progress import Progress
 
@@ -68,8 +66,7 @@ def run_experiment(
     Examples:
         >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]  # doctest: +SKIP
     """
-    plan, data = find_plan(experiment, dataset, preset, folders)
-    run = Run(plan, data, preset, seed, folders, progress or Progress(), computing)
+    run = Run.find(experiment, dataset, preset, seed, folders, progress, computing)
     return load_or_make(run.path, run.identity, partial(_train, run, notice), "test_accuracy", run.progress.note)
 
 
@@ -107,43 +104,6 @@ def _seen_before(plan: Experiment) -> str:
     """Returns the hashes of the user's own images on which a fine-tuning run's starting model was trained."""
     told = read_description(model_file(plan.start)) if isinstance(plan, FineTunedExperiment) else None
     return (told and told.seen) or ""
-
-
-def load_teacher(plan: Experiment, data: Dataset, folders: Folders) -> keras.Model | None:
-    """Returns the ensemble that teaches an experiment; None if it has no teacher."""
-    if not isinstance(plan, DistilledExperiment):
-        return None
-    files = [find_teacher(plan.teacher, seed, data, folders) for seed in plan.teacher.seeds]
-    return build_ensemble([load_model(file) for file in files])
-
-
-def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:
-    """Returns the path of a teacher trained on these images, in the cache or else among the shipped models.
-
-    The shipped folder `teachers` has teachers that are not the best run of their experiment.
-    """
-    run = Run(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed, folders)
-    trained = run.identity
-    if run.path.exists():  # on whatever devices, in whatever precision
-        run = replace(run, computing=Computing(**read_json(run.path)["config"].get("computing", {})))
-        trained = check_finished(run.path, run.identity)
-    path = folders.model(trained)
-    if not path.exists():
-        path = shipped_file(teacher.experiment, data.name)
-        told = read_description(path) if path.exists() else None
-        if told is None or (told.preset, told.seed) != (teacher.preset, seed):
-            path = path.parent / "teachers" / f"{path.stem}-seed{seed}.keras"
-    if not path.exists():
-        raise wrong(
-            f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "
-            f"--dataset {data.name if data.name in DATASET_NAMES else 'path/to/images'} --preset {teacher.preset} "
-            f"--seeds {seed}`, with the same folders and image options",
-            f"no {path.name}",
-        )
-    description = read_description(path)
-    if description is None or description.data_checksum != data.checksum:
-        raise wrong(f"The teacher was trained on other images than {data.name}'s", path)
-    return path
 
 
 def _measure(model: keras.Model, sequence: PhaseSequence, data: Dataset, logits: np.ndarray) -> dict:

@@ -20,11 +20,11 @@ from optuna.trial import TrialState
 
 from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.identity import Run, mixed_computing, provenance
 from lwcnn.experiments.journal import Journal
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, with_settings
 from lwcnn.experiments.recipes.techniques import BASE
-from lwcnn.experiments.records import Run, mixed_computing, provenance
 from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
 from lwcnn.models.build import build_network

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lwcnn.experiments import kfold, records, sequence
+from lwcnn.experiments import identity, kfold, sequence
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.recipes import get_experiment, get_preset
@@ -175,7 +175,7 @@ def test_the_folds_and_their_validation_parts_are_pinned(made_dataset, folders, 
 def test_a_leaky_fold_of_other_epochs_has_another_key(made_dataset, tmp_path, calls, monkeypatch):
     size = get_preset("quick")
     for epochs in (2, 3):
-        monkeypatch.setattr(kfold, "get_preset", lambda name, epochs=epochs: replace(size, fold=epochs))
+        monkeypatch.setattr(kfold, "get_preset", lambda name, epochs=epochs: replace(size, fold_epochs=epochs))
         folders = Folders(results=tmp_path / str(epochs), cache=tmp_path / "cache")
         run_kfold("paper", made_dataset, "quick", 0, True, 2, folders)
     assert [call.phase.epochs for call in calls.phase] == [2, 2, 3, 3]
@@ -201,7 +201,7 @@ def test_the_folds_are_of_as_many_images_as_preset_and_experiment_allow(
 ):
     size, plan = get_preset("quick"), get_experiment("paper", "quick")
     monkeypatch.setattr(kfold, "get_preset", lambda name: replace(size, num_images=of_preset))
-    monkeypatch.setattr(records, "get_experiment", lambda *names: replace(plan, num_images=of_plan, validation=0.2))
+    monkeypatch.setattr(identity, "get_experiment", lambda *names: replace(plan, num_images=of_plan, validation=0.2))
     run_kfold("paper", made_dataset, "quick", 0, leaky, 3, folders)
     folds = calls.phase if leaky else calls.method
     seen = [np.union1d(call.training.indices, call.validation.indices) for call in folds]

@@ -22,7 +22,7 @@ from lwcnn.data.splits import hash_images
 from lwcnn.evaluation.diagnostics import diagnose_folds, diagnose_run
 from lwcnn.evaluation.metrics import measure_calibration
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments import pipeline, records, run, sequence
+from lwcnn.experiments import identity, pipeline, run, sequence
 from lwcnn.experiments.folders import load_classes, save_classes
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
@@ -137,7 +137,7 @@ def test_kept_model_gives_the_result_again(finished, made_dataset):
     np.testing.assert_array_equal(logits.argmax(1), saved_classes(folders))
     loss = log_loss(made_dataset.y_test, softmax(logits.astype(float), axis=1))
     assert result["test_loss"] == pytest.approx(loss, rel=1e-5)
-    training, validation = (part.arrays() for part in records.split_images(made_dataset, plan, get_preset("smoke")))
+    training, validation = (part.arrays() for part in identity.split_images(made_dataset, plan, get_preset("smoke")))
     val_logits = predict_logits(model, validation[0])
     fitted = measure_calibration(val_logits, validation[1], logits, made_dataset.y_test)  # never on test images
     assert {name: result[name] for name in fitted} == pytest.approx(fitted, rel=1e-4)
@@ -163,7 +163,7 @@ def test_calibration_error_and_macro_accuracy_are_those_of_the_test_images(made_
 def test_copies_of_an_image_are_never_in_both_parts_of_a_run(made_dataset):
     images, labels = made_dataset.x_train[:100], made_dataset.y_train[:100]
     data = dataclasses.replace(made_dataset, x_train=images.repeat(3, axis=0), y_train=labels.repeat(3))
-    split = records.split_images(data, get_experiment("paper", "quick"), get_preset("quick"))
+    split = identity.split_images(data, get_experiment("paper", "quick"), get_preset("quick"))
     found = [{image.tobytes() for image in data.x_train[part.indices]} for part in split]
     assert all(found) and sum(map(len, found)) == len(set.union(*found)) == 100
     assert sorted(np.concatenate([part.indices for part in split])) == list(range(300))
@@ -287,19 +287,19 @@ def test_no_two_runs_share_a_file():
 
 def test_validation_part_is_the_same_for_every_seed_and_disjoint_from_training(made_dataset):
     plan, size = get_experiment("paper", "quick"), get_preset("quick")
-    training, validation = records.split_images(made_dataset, plan, size)
+    training, validation = identity.split_images(made_dataset, plan, size)
     assert not set(training.indices) & set(validation.indices)
     assert sorted([*training.indices, *validation.indices]) == list(range(300))
     assert (np.bincount(made_dataset.y_train[validation.indices]) == 3).all()
     # A preset of fewer images keeps the validation part, and takes its own from the training part by class.
-    few, same = records.split_images(made_dataset, plan, dataclasses.replace(size, num_images=50))
+    few, same = identity.split_images(made_dataset, plan, dataclasses.replace(size, num_images=50))
     np.testing.assert_array_equal(same.indices, validation.indices)
     assert set(few.indices) <= set(training.indices)
     assert (np.bincount(made_dataset.y_train[few.indices]) == 5).all()
     # Of two limits, the preset's and the experiment's, the smaller holds.
     for of_preset, of_plan in ((30, 50), (50, 30)):
         plan, size = dataclasses.replace(plan, num_images=of_plan), dataclasses.replace(size, num_images=of_preset)
-        assert len(records.split_images(made_dataset, plan, size)[0].indices) == 30
+        assert len(identity.split_images(made_dataset, plan, size)[0].indices) == 30
 
 
 # Experiments as data
@@ -631,7 +631,7 @@ def test_all_runs_share_one_validation_split():
     images = np.arange(1000)[:, None]
     images = images[np.argsort(hash_images(images)[0])]  # in canonical order
     data = types.SimpleNamespace(x_train=images, y_train=labels, class_names=tuple("0123456789"))
-    training, validation = records.split_images(data, get_experiment("paper"), get_preset("quick"))
+    training, validation = identity.split_images(data, get_experiment("paper"), get_preset("quick"))
     digest = hashlib.sha256(validation.indices.astype("<i8").tobytes()).hexdigest()[:16]
     assert digest == "d22c06696f235d40" and len(training.indices) == 900
 
@@ -656,17 +656,17 @@ def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatc
 
 def test_a_training_computed_in_two_ways_has_a_warning():
     one, other = {"step": "engine", "threads": 1}, {"step": "keras", "threads": 1}
-    assert records.mixed_computing([{"computing": [one]}, {"computing": [one]}]) == []
+    assert identity.mixed_computing([{"computing": [one]}, {"computing": [one]}]) == []
     for history in ([{"computing": [one, other]}], [{"computing": [one]}, {"computing": [other]}]):
-        (warning,) = records.mixed_computing(history)
+        (warning,) = identity.mixed_computing(history)
         assert "step engine, threads 1; step keras, threads 1" in warning
 
 
 def test_phases_of_the_engine_are_not_passed_off_as_keras_s(monkeypatch):
     history = [{"computing": [{"step": "engine", "threads": 1}]}]
-    assert records.mixed_computing(history) == []
+    assert identity.mixed_computing(history) == []
     monkeypatch.setenv("LWCNN_STEP", "keras")
-    assert "use another --cache" in records.mixed_computing(history)[0]
+    assert "use another --cache" in identity.mixed_computing(history)[0]
 
 
 def test_class_weight_is_in_every_phase():

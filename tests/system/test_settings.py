@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation, ColorJitter, Erasing, MixUpCutMix, RandAugment
+from lwcnn.experiments.identity import check_finished
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, get_experiment, with_settings
-from lwcnn.experiments.records import check_finished
 from lwcnn.system.files import read_json
 from lwcnn.system.settings import added_later, plain_settings
 

@@ -11,10 +11,11 @@ from lwcnn.data.batches import Batches
 from lwcnn.data.images import Images, Split
 from lwcnn.engine import Predictor
 from lwcnn.evaluation.metrics import average_probabilities
+from lwcnn.experiments.identity import Run
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Teacher
-from lwcnn.experiments.records import Run
-from lwcnn.experiments.run import find_teacher, run_experiment
+from lwcnn.experiments.run import run_experiment
+from lwcnn.experiments.teachers import find_teacher
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.residual_se import build_residual_se

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 import lwcnn
 from lwcnn.data.datasets import Dataset, choose_dataset, load_dataset
+from lwcnn.experiments.identity import Run
 from lwcnn.experiments.pipeline import train_submodels
 from lwcnn.experiments.recipes import MergedExperiment, get_experiment, get_preset
-from lwcnn.experiments.records import Run
 from lwcnn.experiments.release import release_best
 from lwcnn.experiments.results import MissingInput, load_results
 from lwcnn.experiments.run import Folders, run_experiment

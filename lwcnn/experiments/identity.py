@@ -1,4 +1,4 @@
-"""A run: what identifies it, the images that it trains on, and the loading of its finished result."""
+"""What identifies a run, the images that it trains on, and whether a finished result is that of this run."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -44,6 +44,25 @@ class Run:
             raise wrong(f"Give a seed from 0 to {environment.MAX_SEED:,}", repr(self.seed))
         object.__setattr__(self, "seed", int(self.seed))  # NumPy's integers are not JSON
 
+    @classmethod
+    def find(
+        cls,
+        experiment: str | Experiment,
+        dataset: str | Dataset,
+        preset: str,
+        seed: int,
+        folders: Folders,
+        progress: Progress | None,
+        computing: Computing = Computing(),
+    ) -> "Run":
+        """Returns a run of an experiment and a dataset, loaded; an unknown name fails before the data is read."""
+        get_preset(preset)
+        if isinstance(experiment, str):
+            get_experiment(experiment, preset)
+        data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
+        plan = get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment
+        return cls(plan, data, preset, seed, folders, progress or Progress(), computing)
+
     @property
     def identity(self) -> dict[str, Any]:
         """Entries of the result that name the run and determine its weights, except a teacher's weights.
@@ -75,17 +94,6 @@ class Run:
         split = split or split_images(self.data, self.plan, get_preset(self.preset))
         cache, data_key = Path(self.folders.cache) / self.data.name, data_key or self.data.checksum
         return PhaseSequence(split, self.data.num_classes, self.seed, cache, data_key, self.progress, self.computing)
-
-
-def find_plan(
-    experiment: str | Experiment, dataset: str | Dataset, preset: str, folders: Folders
-) -> tuple[Experiment, Dataset]:
-    """Returns an experiment and a dataset, loaded; an unknown name fails before the data is read."""
-    get_preset(preset)
-    if isinstance(experiment, str):
-        get_experiment(experiment, preset)
-    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
-    return get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment, data
 
 
 def image_limit(plan: Experiment, size: Preset) -> int | None:

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from lwcnn.experiments.identity import Run
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.experiments.records import Run
 from lwcnn.experiments.run import run_experiment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
