@@ -56,7 +56,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     from lwcnn.export.bench.measure import peak_bytes
     from lwcnn.models.cost import count_macs
     from lwcnn.models.residual_se import build_residual_se
-    from lwcnn.training.steps import begin_epoch, prefetch
+    from lwcnn.training.steps import open_epoch, prefetch
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
@@ -66,7 +66,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(WARMUP_COSINE.build(len(batches)), loss, metrics=["accuracy"])
     timed = min(steps, len(batches) - WARMUP)
-    with begin_epoch(model) as epoch:
+    with open_epoch(model) as epoch:
         for i, batch in enumerate(itertools.islice(prefetch(batches), WARMUP + timed)):
             if i == WARMUP:
                 start = time.perf_counter()

@@ -74,14 +74,14 @@ def time_lwcnn(workload: str, steps: int, warmup: int) -> float:
     """Seconds for the steps, as `lwcnn.train_phase` makes them."""
     import keras
 
-    from lwcnn.training.steps import begin_epoch, prefetch
+    from lwcnn.training.steps import open_epoch, prefetch
 
     model = network(workload)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     count = len(model.outputs)
     model.compile(keras_optimizer(workload), [loss] * count, metrics=[["accuracy"]] * count)
     batches = library_batches(workload, (steps + warmup) * BATCH[workload])
-    with begin_epoch(model) as epoch:
+    with open_epoch(model) as epoch:
         for i, batch in enumerate(prefetch(batches)):
             if i == warmup:
                 start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""An epoch of training steps on arrays. It replaces `lwcnn.training.steps.Epoch`."""
+"""An epoch of training steps on arrays. It replaces `lwcnn.training.steps.KerasEpoch`."""
 
 import keras
 import numpy as np

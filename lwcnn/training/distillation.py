@@ -9,7 +9,8 @@ from lwcnn.data.batches import Batches
 from lwcnn.data.images import Split
 from lwcnn.system.errors import wrong
 from lwcnn.training.phases import Distillation, Phase
-from lwcnn.training.steps import make_predictor, prefetch
+from lwcnn.training.predictor import make_predictor
+from lwcnn.training.steps import prefetch
 
 
 class Teaching(NamedTuple):

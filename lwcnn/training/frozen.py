@@ -12,7 +12,7 @@ from lwcnn.models.graph import flat_layers, layer_calls, layer_outputs
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.phases import Phase, trainable_layer_names
-from lwcnn.training.steps import make_predictor
+from lwcnn.training.predictor import make_predictor
 
 
 def without_frozen_prefix(

@@ -17,7 +17,7 @@ MAX_STEPS = 60
 
 
 class JaxEpoch:
-    """Training steps of one epoch, with running means of loss and metrics, in place of `Epoch`.
+    """Training steps of one epoch, with running means of loss and metrics, in place of `KerasEpoch`.
 
     The loss is read after the last of the `num_steps`, and rarely before: reading waits for the device.
     """

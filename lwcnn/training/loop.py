@@ -11,15 +11,15 @@ from keras.layers import Dropout
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.batches import Batches
-from lwcnn.data.checks import require_pixels
 from lwcnn.data.image_files import resize_images
 from lwcnn.data.images import Images, Split
 from lwcnn.engine.compilation import compile_seconds
-from lwcnn.models.graph import ends_in_softmax, flat_layers
-from lwcnn.system.errors import Diverged, require_sequence, wrong
+from lwcnn.models.graph import flat_layers
+from lwcnn.system.errors import Diverged, wrong
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import Checkpoint, PhaseState, get_values, random_states, set_values
+from lwcnn.training.checks import check_fit, check_types
 from lwcnn.training.distillation import TaughtBatches, Teaching
 from lwcnn.training.frozen import FeatureBatches, without_frozen_prefix
 from lwcnn.training.losses import LabelAccuracy, build_loss
@@ -74,65 +74,26 @@ def train_phase(
         >>> train_phase(model, head, Split(training, validation), seed=0).finished
         True
     """
-    _check_types(phase, split, seed, checkpoint)
-    if not getattr(model, "inputs", None):
-        raise wrong("Give a Keras model whose input shape is known: begin a Sequential with keras.Input", repr(model))
-    branches = (phase.augmentation,) if branches is None else branches
-    require_sequence("branches", branches)
-    branches = tuple(branches)
-    if not len(branches) == len(model.inputs) == len(model.outputs):
-        found = f"inputs: {len(model.inputs)}, outputs: {len(model.outputs)}, branches: {len(branches)}"
-        raise wrong("Give one output and, in branches, one augmentation or None for each input of the model", found)
-    if ends_in_softmax(model):
-        raise wrong("Give a model with logits as output, without softmax", repr(model.name))
-    for part in split:
-        require_pixels(part.images)
-        _check_labels(part.chosen_labels, model.outputs[0].shape[-1])
+    check_types(phase, split, seed, branches, checkpoint)
+    branches = (phase.augmentation,) if branches is None else tuple(branches)
+    check_fit(model, split, branches)
     if teaching:
         teaching.check(model, phase, split)
-    given = model
+    progress, given = progress or Progress(), model
     if phase.image_side:
         model, split = _resized(model, split, phase.image_side)
-    progress = progress or Progress()
     trainable = trainable_layer_names(model, phase)
     for layer in (*given.layers, *model.layers):
         layer.trainable = layer.name in trainable
-    parts = [None if part.indices is None else hashlib.sha256(part.indices.tobytes()).hexdigest() for part in split]
-    configs = [phase, branches, *([teaching.settings] if teaching else [])]
-    settings = json.dumps([*map(plain_settings, configs), int(seed), *map(len, split), *parts])
-    state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint)
+    state = _restore(model, _settings_hash(phase, split, seed, branches, teaching), checkpoint)
     if not state.finished:
         if state.epoch:
             progress.note(f"{phase.name}: resumed after epoch {state.epoch} of {phase.epochs}")
-        trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, teaching)
-        rates = {layer: layer.rate for layer in flat_layers(model) if type(layer) is Dropout}
-        try:
-            while not state.finished:
-                trainer.run_epoch()
-                if checkpoint:
-                    checkpoint.save(state)
-        finally:
-            for layer, rate in rates.items():  # a later phase must not depend on whether this one was loaded
-                layer.rate = rate
+        _PhaseTrainer(model, phase, split, seed, branches, state, progress, teaching).run(checkpoint)
     if given is not model:
         given.set_weights(model.get_weights())
     progress.end_phase(phase.epochs)
     return state
-
-
-def _check_types(phase: Phase, split: Split, seed: int, checkpoint: Checkpoint | None) -> None:
-    kinds = (("Phase", phase, Phase), ("Split", split, Split), ("seed, an integer", seed, (int, np.integer)))
-    for name, value, kind in (*kinds, ("Checkpoint", checkpoint, (Checkpoint, type(None)))):
-        if not isinstance(value, kind):
-            raise wrong(f"Give a {name}", type(value).__name__)
-    if not 0 <= seed < 2**32:
-        raise wrong("Give a seed from 0 to 2**32 - 1", seed)
-
-
-def _check_labels(labels: np.ndarray, num_classes: int) -> None:
-    if not len(labels) or labels.min() < 0 or labels.max() >= num_classes:
-        advice = f"Give training and validation images with labels from 0 to {num_classes - 1}, the model's classes"
-        raise wrong(advice, f"labels from {labels.min()} to {labels.max()}" if len(labels) else "no images")
 
 
 def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, Split]:
@@ -191,7 +152,19 @@ class _PhaseTrainer:
             set_values(self.optimizer.variables, state.optimizer)
         state.record_computing(step_of(self.network))
 
-    def run_epoch(self) -> None:
+    def run(self, checkpoint: Checkpoint | None) -> None:
+        """Trains the remaining epochs, each saved in the checkpoint."""
+        rates = {layer: layer.rate for layer in flat_layers(self.model) if type(layer) is Dropout}
+        try:
+            while not self.state.finished:
+                self._run_epoch()
+                if checkpoint:
+                    checkpoint.save(self.state)
+        finally:
+            for layer, rate in rates.items():  # a later phase must not depend on whether this one was loaded
+                layer.rate = rate
+
+    def _run_epoch(self) -> None:
         """Trains one epoch, validates, and updates the state and the best weights."""
         state, phase = self.state, self.phase
         self.progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(self.batches))
@@ -203,7 +176,7 @@ class _PhaseTrainer:
             self.average.assign()
         accuracies, losses = validate(self.network, self.validation)
         if np.isfinite([logs["loss"], *losses]).all():
-            self._end_epoch(logs, accuracies, losses)
+            self._record_epoch(logs, accuracies, losses)
         else:
             self._stop_diverged()
         self._update_state(raw_weights)
@@ -211,7 +184,7 @@ class _PhaseTrainer:
             state.history[-1]["seconds"] = round(state.seconds, 2)
             self.progress.end_epoch(state.history[-1], accuracies)
 
-    def _end_epoch(self, logs: dict[str, float], accuracies: list[float], losses: list[float]) -> None:
+    def _record_epoch(self, logs: dict[str, float], accuracies: list[float], losses: list[float]) -> None:
         state, phase = self.state, self.phase
         state.epoch += 1
         state.history.append(epoch_record(self.model, logs, accuracies, losses))
@@ -255,6 +228,16 @@ class _PhaseTrainer:
 def _clock() -> float:
     """Returns seconds, not counting compilation of the engine, which happens once per machine."""
     return time.perf_counter() - compile_seconds()
+
+
+def _settings_hash(
+    phase: Phase, split: Split, seed: int, branches: tuple[Augmentation | None, ...], teaching: Teaching | None
+) -> str:
+    """Returns a hash of everything that determines a phase, except the model and the values of the arrays."""
+    parts = [None if part.indices is None else hashlib.sha256(part.indices.tobytes()).hexdigest() for part in split]
+    configs = [phase, branches, *([teaching.settings] if teaching else [])]
+    settings = json.dumps([*map(plain_settings, configs), int(seed), *map(len, split), *parts])
+    return hashlib.sha256(settings.encode()).hexdigest()
 
 
 def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -> PhaseState:

@@ -3,11 +3,10 @@
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
-import numpy as np
 
 from lwcnn import engine
 from lwcnn.system import environment
@@ -21,7 +20,7 @@ def train_epoch(
 ) -> dict[str, float]:
     """Trains on every batch (x, y), or until the loss is not finite; returns the means of loss and metrics."""
     logs = {}
-    with begin_epoch(model, average, len(batches)) as epoch:
+    with open_epoch(model, average, len(batches)) as epoch:
         for i, batch in enumerate(prefetch(batches)):
             logs = epoch.step(*batch)
             if not math.isfinite(logs["loss"]):
@@ -30,7 +29,7 @@ def train_epoch(
     return logs
 
 
-def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_steps: int = 1):
+def open_epoch(model: keras.Model, average: MovingAverage | None = None, num_steps: int = 1):
     """Returns a context manager for `num_steps` training steps, the engine's if it supports the model."""
     if step_of(model) == "engine":
         return engine.Epoch(model, average)
@@ -38,7 +37,7 @@ def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_st
         from lwcnn.training.jax_epoch import JaxEpoch
 
         return JaxEpoch(model, average, num_steps)
-    return contextlib.nullcontext(Epoch(model, average))
+    return contextlib.nullcontext(KerasEpoch(model, average))
 
 
 def step_name() -> str:
@@ -56,19 +55,6 @@ def step_of(model: keras.Model) -> str:
     return "keras" if step_name() == "keras" or engine.unsupported(model) else "engine"
 
 
-def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """Returns a function that maps input arrays to a model's output arrays, with its current weights."""
-    if step_name() == "engine":
-        with contextlib.suppress(engine.Unsupported):
-            return engine.Predictor(model)
-
-    def predict(inputs: list[np.ndarray]) -> list[np.ndarray]:
-        with _same_data_on_every_device():
-            return keras.tree.flatten(model.predict_on_batch(inputs[0] if len(inputs) == 1 else inputs))
-
-    return predict
-
-
 def prefetch(batches) -> Iterator:
     """Yields all batches in order; with several threads, prepares the next one while the current one is used."""
     if environment.num_threads() == 1:
@@ -83,24 +69,7 @@ def prefetch(batches) -> Iterator:
             yield batch
 
 
-@contextlib.contextmanager
-def _same_data_on_every_device() -> Iterator[None]:
-    """Context in which JAX does not split batches, so that every process has the whole result."""
-    if environment.num_replicas() == 1:
-        yield
-        return
-    distribution = keras.distribution.distribution()
-    devices = distribution.device_mesh.devices.flatten()
-    mesh = keras.distribution.DeviceMesh((1, len(devices)), ["batch", "model"], devices)
-    layout = keras.distribution.LayoutMap(mesh)
-    keras.distribution.set_distribution(keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch"))
-    try:
-        yield
-    finally:
-        keras.distribution.set_distribution(distribution)
-
-
-class Epoch:
+class KerasEpoch:
     """Keras's `train_on_batch` with running means of loss and metrics; each step updates a `MovingAverage`.
 
     With several devices, each trains on an equal part of the batch; a remainder of fewer images than devices is

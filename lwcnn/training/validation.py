@@ -10,7 +10,7 @@ from lwcnn.data.checks import images_at_once
 from lwcnn.data.images import Images
 from lwcnn.training.checkpoint import PhaseState, get_values
 from lwcnn.training.phases import Phase
-from lwcnn.training.steps import make_predictor
+from lwcnn.training.predictor import make_predictor
 
 
 def validate(model: keras.Model, images: Images) -> tuple[list[float], list[float]]:

@@ -30,7 +30,7 @@ from lwcnn.training.losses import CrossEntropy, DistillationLoss, LabelAccuracy
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
-from lwcnn.training.steps import Epoch, begin_epoch, prefetch, train_epoch
+from lwcnn.training.steps import KerasEpoch, open_epoch, prefetch, train_epoch
 
 SHAPE, CLASSES, COUNT = (12, 12, 3), 4, 40
 SMALL = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)
@@ -121,8 +121,8 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
     model.compile(optimizer.build(10), losses, metrics=metrics, jit_compile=False, run_eagerly=EAGERLY)
     model.optimizer.build(model.trainable_variables)
     average = MovingAverage([*model.trainable_variables, *batch_norm_statistics(model)], 0.9)
-    with begin_epoch(model) as begun:
-        assert isinstance(begun, engine.Epoch if step == "engine" else Epoch)
+    with open_epoch(model) as begun:
+        assert isinstance(begun, engine.Epoch if step == "engine" else KerasEpoch)
     logs = [train_epoch(model, batches, Progress(), average) for _ in range(epochs)]
     return get_values(model.weights), get_values(model.optimizer.variables), average.values, logs
 
@@ -260,12 +260,12 @@ def test_an_exception_leaves_the_model_unchanged(monkeypatch):
     model.optimizer.build(model.trainable_variables)
     variables = [*model.weights, *model.optimizer.variables]
     before = get_values(variables)
-    with pytest.raises(ZeroDivisionError), begin_epoch(model) as epoch:
+    with pytest.raises(ZeroDivisionError), open_epoch(model) as epoch:
         epoch.step(*some_batches()[0])
         raise ZeroDivisionError
     for a, b in zip(before, get_values(variables), strict=True):
         np.testing.assert_array_equal(a, b)
-    with begin_epoch(model) as epoch:
+    with open_epoch(model) as epoch:
         epoch.step(*some_batches()[0])
     assert not all(np.array_equal(a, b) for a, b in zip(before, get_values(variables), strict=True))
 
@@ -388,7 +388,7 @@ def test_random_layers_drop_their_rate_and_continue_their_state(name, monkeypatc
     model.compile(OptimizerConfig("sgd", 0.0).build(1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
     before = get_values(random_states(model))
-    epoch = begin_epoch(model)
+    epoch = open_epoch(model)
     first = epoch._draw(2000)
     draws = first[-1]
     assert (draws < 0.4).mean() == pytest.approx(0.4, abs=0.05)
@@ -399,7 +399,7 @@ def test_random_layers_drop_their_rate_and_continue_their_state(name, monkeypatc
     after = get_values(random_states(model))
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     set_values(random_states(model), before)
-    np.testing.assert_array_equal(begin_epoch(model)._draw(2000)[-1], draws)
+    np.testing.assert_array_equal(open_epoch(model)._draw(2000)[-1], draws)
 
 
 @pytest.mark.parametrize("name", ["dual", "residual_se"])
@@ -449,10 +449,10 @@ def test_unsupported_models_train_in_keras_with_a_reason():
     ):
         model.compile(optimizer, losses)
         assert reason in engine.unsupported(model)
-        assert isinstance(begin_epoch(model).enter_result, Epoch)
+        assert isinstance(open_epoch(model).enter_result, KerasEpoch)
     model.compile("sgd", [crossentropy] * 2)
     assert engine.unsupported(model) is None
-    assert isinstance(begin_epoch(model), engine.Epoch)
+    assert isinstance(open_epoch(model), engine.Epoch)
 
 
 @pytest.mark.parametrize("setting", ["kernel_regularizer", "kernel_constraint"])
@@ -469,4 +469,4 @@ def test_regularized_and_constrained_weights_train_in_keras(setting):
 def test_an_unknown_step_is_an_error(monkeypatch):
     monkeypatch.setenv("LWCNN_STEP", "jax")
     with pytest.raises(LwcnnError, match="engine or keras. Received: 'jax'"):
-        begin_epoch(MODELS["dual"]())
+        open_epoch(MODELS["dual"]())

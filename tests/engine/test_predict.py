@@ -8,7 +8,7 @@ from keras import layers
 
 from lwcnn.engine import Predictor, Unsupported
 from lwcnn.models.dual import build_dual_model, build_submodel
-from lwcnn.training.steps import make_predictor
+from lwcnn.training.predictor import make_predictor
 
 SHAPE = (12, 12, 3)
 IMAGES = [np.random.default_rng(seed).integers(0, 256, (7, *SHAPE), dtype=np.uint8) for seed in (0, 1)]

@@ -120,7 +120,7 @@ def test_a_phase_on_smaller_images_trains_the_same_weights(monkeypatch):
             gamma.assign(np.full(8, float(len(seen) + 1)))
             self.state = state
 
-        def run_epoch(self):
+        def run(self, checkpoint):
             vars(self.state).update(vars(PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])))
 
     monkeypatch.setattr(loop, "_PhaseTrainer", Trainer)

@@ -10,7 +10,7 @@ from made_data import run_python
 
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training.steps import Epoch
+from lwcnn.training.steps import KerasEpoch
 
 CURVES = """
 import sys
@@ -112,9 +112,9 @@ class Recorder:
 
 def test_devices_get_equal_parts_of_a_batch(monkeypatch):
     monkeypatch.setattr(environment, "num_replicas", lambda: 4)
-    epoch = Epoch(model := Recorder())
+    epoch = KerasEpoch(model := Recorder())
     logs = [epoch.step((np.zeros((n, 2)), np.ones((n, 2))), np.zeros(n)) for n in (8, 7, 3)]
     assert model.sizes == [8, 4]
     assert logs[1] == logs[2] == {"loss": pytest.approx((8 * 8 + 4 * 4) / 12)}
     with pytest.raises(LwcnnError, match="Received: 4 devices, 3 images"):
-        Epoch(Recorder()).step(np.zeros((3, 2)), np.zeros(3))
+        KerasEpoch(Recorder()).step(np.zeros((3, 2)), np.zeros(3))

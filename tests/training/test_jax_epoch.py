@@ -15,7 +15,7 @@ from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.jax_epoch import JaxEpoch
-from lwcnn.training.steps import Epoch
+from lwcnn.training.steps import KerasEpoch
 
 random = np.random.default_rng(0)
 images = random.integers(0, 256, (3, 16, 8, 8, 3), "uint8")
@@ -41,7 +41,7 @@ def train(kind, *more):
     return result
 
 models = []
-ours, theirs = train(JaxEpoch, 3), train(Epoch)
+ours, theirs = train(JaxEpoch, 3), train(KerasEpoch)
 gc.collect()
 assert [model() for model in models] == [None], "a trained model is freed"
 for a, b in zip(keras.tree.flatten(ours), keras.tree.flatten(theirs), strict=True):

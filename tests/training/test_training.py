@@ -38,7 +38,7 @@ from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Distillation, Phase
 from lwcnn.training.progress import Progress
-from lwcnn.training.steps import Epoch
+from lwcnn.training.steps import KerasEpoch
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
 NADAM = OptimizerConfig("nadam", 0.003)
@@ -413,7 +413,7 @@ def test_averaged_batch_norm_statistics_are_kept(parts, monkeypatch):
 
         monkeypatch.setattr(kind, "step", recorded)
 
-    record(Epoch, lambda _, w: keras.ops.convert_to_numpy(w))
+    record(KerasEpoch, lambda _, w: keras.ops.convert_to_numpy(w))
     record(engine.Epoch, lambda epoch, w: epoch._weights.array(w))
     model = build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK)
     names = [w.path for w in model.weights]
