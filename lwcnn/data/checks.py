@@ -1,5 +1,6 @@
 """Validates the arrays of a dataset before training."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,12 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from lwcnn.data import known
-from lwcnn.data.splits import Part, draw_test_images
+from lwcnn.data.splits import Part, draw_test_images, hash_images
 from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import decode_name, one_line
 
 MAX_CHANNELS = 4
+MAX_COPIES = 0.01  # fraction of test images that may be training images without a warning
 PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
+
+_log = logging.getLogger(__name__)
 
 
 class Splits(NamedTuple):
@@ -126,6 +130,37 @@ def _check_labels(labels: np.ndarray, num_images: int, key: str) -> np.ndarray:
     if labels.min() < 0 or labels.max() > np.iinfo(np.int64).max:
         raise wrong(f"Number the classes in {key!r} from 0", f"labels from {labels.min()} to {labels.max()}")
     return labels.reshape(-1).astype(np.int64)
+
+
+def warn_of_copies(splits: Splits) -> None:
+    """Logs how many images are in both parts, and how many are under more than one class, with two files of each."""
+    parts = [part for part in (splits.train, splits.test) if part]
+    hashes = np.concatenate([hash_images(images)[0] for images, _ in parts]).astype(np.uint64)
+    labels = np.concatenate([labels.reshape(-1) for _, labels in parts])
+    is_test = np.arange(len(hashes)) >= len(splits.train[1])
+    in_both = _with_several(is_test, hashes)
+    if (num_copies := np.isin(hashes[is_test], in_both).sum()) > MAX_COPIES * is_test.sum():
+        told = "Images in both parts: %d of %d test images%s. Test accuracy is too high; remove them from one part."
+        _log.warning(told, num_copies, is_test.sum(), _name_files(splits.files, in_both, is_test, hashes))
+    if len(contradictory := _with_several(labels, hashes)):
+        named = _name_files(splits.files, contradictory, labels, hashes)
+        _log.warning("Images under more than one class: %d%s. Keep each in one class.", len(contradictory), named)
+
+
+def _with_several(values: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """Returns the hashes of the images whose copies differ in a value."""
+    distinct = np.unique(np.stack([hashes, values.astype(np.uint64)]), axis=1)
+    found, counts = np.unique(distinct[0], return_counts=True)
+    return found[counts > 1]
+
+
+def _name_files(files: Sequence[str], found: np.ndarray, values: np.ndarray, hashes: np.ndarray) -> str:
+    """Returns the names of two files of the first image found, which differ in a value; "" if they are unknown."""
+    if not files:
+        return ""
+    is_copy = hashes == found[0]
+    file_of = dict(zip(values[is_copy], np.array(files)[is_copy]))
+    return f" ({' and '.join([*file_of.values()][:2])}{', ...' if len(found) > 1 else ''})"
 
 
 def decode_class_names(names: np.ndarray) -> tuple[str, ...]:

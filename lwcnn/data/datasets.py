@@ -11,7 +11,7 @@ import numpy as np
 
 from lwcnn.data import known
 from lwcnn.data.arrays import read_arrays
-from lwcnn.data.checks import Splits, check_image_array, check_splits, is_default
+from lwcnn.data.checks import Splits, check_image_array, check_splits, is_default, warn_of_copies
 from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, resize_images
@@ -25,7 +25,6 @@ from lwcnn.system.safe_text import path_part
 
 _ID_LENGTH = 8  # hexadecimal digits of the checksum in a dataset's name
 _MIRRORED = {True: "-mirror", False: "-no_mirror"}
-_MAX_COPIES = 0.01  # fraction of test images that may be training images without a warning
 _MIN_SEEN = 10  # images to calibrate int8
 
 _log = logging.getLogger(__name__)
@@ -127,31 +126,22 @@ def load_dataset(
     """
     if mirror not in (None, True, False):
         raise wrong("Give mirror as True, False or None", repr(mirror))
-    public = None  # name of the public dataset that this one is or should be
-    if isinstance(source, (str, os.PathLike)) and is_dataset_name(source):
-        name = public = str(source)
-        if Path(name).is_dir():
-            _log.warning("Reading the dataset %s. For the folder of this name, give ./%s", name, name)
-        splits, origin = _read_or_download(name, data_dir, download)
-        where = f"{origin} for {name!r}"
-    elif isinstance(source, (str, os.PathLike)):
-        path = Path(os.path.expanduser(source))
-        splits = read_folder(path, size) if path.is_dir() else read_npz(path)
-        origin, where = path.resolve().name, repr(str(path))
-        name = origin if path.is_dir() else path.stem
+    public = str(source) if isinstance(source, (str, os.PathLike)) and is_dataset_name(source) else None
+    if public:  # the name of the public dataset that this one is or should be
+        splits, origin = _read_or_download(public, data_dir, download)
+        name, where = public, f"{origin} for {public!r}"
     else:
-        splits, origin = read_arrays(source, size), "memory"
-        name, where = "images", origin
+        splits, name, origin, where = _read_own(source, size)
     with located(where):
         train, test, class_names = check_splits(splits, public)
     shape = train[0].shape
     if size is not None:
         train, test = ((resize_images(images, size), labels) for images, labels in (train, test))
-    (train, train_hashes), (test, test_hashes) = (_sort_by_pixels(*part) for part in (train, test))
+    train, test = _sort_by_pixels(*train), _sort_by_pixels(*test)
     checksum = _checksum(*train, *test)
     official = _official_name(name, checksum, train[0].shape, len(test[0]))
     if official is None:
-        _warn_of_copies(np.concatenate([train[1], test[1]]), train_hashes, test_hashes, splits)
+        warn_of_copies(splits)
     if train[0].shape != shape:
         origin += ", resized"
     elif public and official != public:
@@ -192,12 +182,26 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
     are_enough = is_seen.sum() >= _MIN_SEEN or is_seen.mean() > 0.5
     is_training = is_seen if are_enough else np.full(len(images), True)
     is_test = is_seen if is_seen.all() else ~is_seen
-    (train, _), (test, _) = (_sort_by_pixels(images[part], labels[part]) for part in (is_training, is_test))
+    train, test = (_sort_by_pixels(images[part], labels[part]) for part in (is_training, is_test))
     checksum, name = _identify(_checksum(*train, *test), class_names, origin)
     return Dataset(name, *train, *test, class_names, checksum, origin, not _is_gray(images))
 
 
+def _read_own(source: Any, size: Size | None) -> tuple[Splits, str, str, str]:
+    """Returns the splits of the user's own images, their name, where they are from, and the same for errors."""
+    if not isinstance(source, (str, os.PathLike)):
+        return read_arrays(source, size), "images", "memory", "memory"
+    path = Path(os.path.expanduser(source))
+    origin, where = path.resolve().name, repr(str(path))
+    if path.is_dir():
+        return read_folder(path, size), origin, origin, where
+    return read_npz(path), path.stem, origin, where
+
+
 def _read_or_download(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str]:
+    """Returns the splits of a named dataset, and where they are from."""
+    if Path(name).is_dir():
+        _log.warning("Reading the dataset %s. For the folder of this name, give ./%s", name, name)
     if found := _read_found(name, data_dir, download):
         return found
     if not download:
@@ -257,12 +261,12 @@ def _official_name(name: str, checksum: str, shape: tuple[int, ...], num_test: i
     return name if fits else None
 
 
-def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[Part, np.ndarray]:
-    """Sorts images by a hash of their pixels, and duplicates by label; returns them and the hashes."""
+def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> Part:
+    """Sorts images by a hash of their pixels, and duplicates by label."""
     images = np.ascontiguousarray(images)
     first, second = hash_images(images)
     order = np.lexsort((labels, second, first))  # the last key counts first
-    return (images[order], labels[order]), first[order]
+    return images[order], labels[order]
 
 
 def _identify(checksum: str, class_names: tuple[str, ...], name: str) -> tuple[str, str]:
@@ -270,24 +274,6 @@ def _identify(checksum: str, class_names: tuple[str, ...], name: str) -> tuple[s
     if not is_default(class_names):
         checksum = hashlib.sha256(f"{checksum} {class_names}".encode()).hexdigest()
     return checksum, f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
-
-
-def _warn_of_copies(labels: np.ndarray, train_hashes: np.ndarray, test_hashes: np.ndarray, splits: Splits) -> None:
-    """Logs how many images are in both parts, and how many are under more than one class, with the files of one."""
-    train_hashes, test_hashes = (one.astype(np.uint64) for one in (train_hashes, test_hashes))
-    if (num_copies := int(np.isin(test_hashes, train_hashes).sum())) > _MAX_COPIES * len(test_hashes):
-        told = "Images in both parts: %d of %d test images. Test accuracy is too high; remove them from one part."
-        _log.warning(told, num_copies, len(test_hashes))
-    images_and_labels = np.stack([np.concatenate([train_hashes, test_hashes]), labels.astype(np.uint64)])
-    hashes, num_classes_of = np.unique(np.unique(images_and_labels, axis=1)[0], return_counts=True)
-    if len(contradictory := hashes[num_classes_of > 1]):
-        named = ""
-        if splits.files:
-            parts = [part for part in (splits.train, splits.test) if part]
-            is_copy = np.concatenate([hash_images(images)[0] for images, _ in parts]) == contradictory[0]
-            file_of = dict(zip(np.concatenate([part[1] for part in parts])[is_copy], np.array(splits.files)[is_copy]))
-            named = f" ({' and '.join([*file_of.values()][:2])}{', ...' if len(contradictory) > 1 else ''})"
-        _log.warning("Images under more than one class: %d%s. Keep each in one class.", len(contradictory), named)
 
 
 def choose_dataset() -> tuple[Dataset, str | None]:

@@ -139,6 +139,15 @@ def test_an_image_in_two_classes_is_named(tmp_path, caplog):
     assert caplog.messages[1:] == ["Images under more than one class: 2. Keep each in one class."]
 
 
+def test_an_image_in_both_parts_is_named(tmp_path, caplog):
+    fill(tmp_path / "train", count=4)
+    paint(tmp_path / "test" / "cat" / "new.png", COLORS["cat"], 9)
+    shutil.copy(tmp_path / "train" / "dog" / "2.png", tmp_path / "test" / "cat")
+    load_dataset(tmp_path)
+    both, _ = caplog.messages
+    assert "Images in both parts: 1 of 2 test images (train/dog/2.png and test/cat/2.png)." in both
+
+
 def test_copies_of_an_image_never_stand_on_both_sides(tmp_path):
     fill(tmp_path / "pets", count=6)
     for number in range(6):
