@@ -44,25 +44,6 @@ class Run:
             raise wrong(f"Give a seed from 0 to {environment.MAX_SEED:,}", repr(self.seed))
         object.__setattr__(self, "seed", int(self.seed))  # NumPy's integers are not JSON
 
-    @classmethod
-    def find(
-        cls,
-        experiment: str | Experiment,
-        dataset: str | Dataset,
-        preset: str,
-        seed: int,
-        folders: Folders,
-        progress: Progress | None,
-        computing: Computing = Computing(),
-    ) -> "Run":
-        """Returns a run of an experiment and a dataset, loaded; an unknown name fails before the data is read."""
-        get_preset(preset)
-        if isinstance(experiment, str):
-            get_experiment(experiment, preset)
-        data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
-        plan = get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment
-        return cls(plan, data, preset, seed, folders, progress or Progress(), computing)
-
     @property
     def identity(self) -> dict[str, Any]:
         """Entries of the result that name the run and determine its weights, except a teacher's weights.
@@ -96,9 +77,15 @@ class Run:
         return PhaseSequence(split, self.data.num_classes, self.seed, cache, data_key, self.progress, self.computing)
 
 
-def image_limit(plan: Experiment, size: Preset) -> int | None:
-    """Returns the smaller limit on training images, of experiment and preset; None if there is no limit."""
-    return min((limit for limit in (size.num_images, plan.num_images) if limit), default=None)
+def find_plan(
+    experiment: str | Experiment, dataset: str | Dataset, preset: str, folders: Folders
+) -> tuple[Experiment, Dataset]:
+    """Returns an experiment and a dataset, loaded; an unknown name fails before the data is read."""
+    get_preset(preset)
+    if isinstance(experiment, str):
+        get_experiment(experiment, preset)
+    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
+    return get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment, data
 
 
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
@@ -106,7 +93,7 @@ def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
 
     All copies of an image are in one part.
     """
-    settings = plan.validation, image_limit(plan, size), SPLIT_SEED, data.class_names
+    settings = plan.validation, plan.image_limit(size), SPLIT_SEED, data.class_names
     label_of, copy_of = distinct_images(data.x_train, data.y_train)
     parts = split_for_training(label_of, *settings)
     return Split(*(Images(data.x_train, data.y_train, np.flatnonzero(np.isin(copy_of, part))) for part in parts))

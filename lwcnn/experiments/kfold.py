@@ -13,7 +13,7 @@ from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.identity import Run, image_limit, load_or_make, mixed_computing, provenance, split_images
+from lwcnn.experiments.identity import Run, find_plan, load_or_make, mixed_computing, provenance, split_images
 from lwcnn.experiments.pipeline import build_model, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, MergedExperiment, get_preset
 from lwcnn.system import environment
@@ -66,13 +66,14 @@ def run_kfold(
     Examples:
         >>> run_kfold("paper", "mnist", "smoke", num_folds=2)["accuracies"]  # doctest: +SKIP
     """
-    run = Run.find(experiment, dataset, preset, seed, folders, progress)
-    if leaky and not isinstance(run.plan, MergedExperiment):
+    plan, data = find_plan(experiment, dataset, preset, folders)
+    if leaky and not isinstance(plan, MergedExperiment):
         raise wrong("Use leaky only with the paper's merged model", repr(experiment))
-    if isinstance(run.plan, DistilledExperiment):
+    if isinstance(plan, DistilledExperiment):
         advice = "Use K-fold without distillation: the teacher was trained on the images of every fold"
         raise wrong(advice, f"{experiment!r}")
-    data, identity = run.data, run.identity
+    run = Run(plan, data, preset, seed, folders, progress or Progress())
+    identity = run.identity
     identity["config"] |= {"num_folds": num_folds, "leaky": leaky}
     path = run.path.with_name(f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json")
 
@@ -111,7 +112,7 @@ def run_kfold(
 
 
 def _make_folds(run: Run, num_folds: int) -> list[_Fold]:
-    data, limit = run.data, image_limit(run.plan, get_preset(run.preset))
+    data, limit = run.data, run.plan.image_limit(get_preset(run.preset))
     part = stratified_subset(data.y_train, limit or len(data.y_train), FOLD_SEED)
     label_of, copy_of = distinct_images(data.x_train[part], data.y_train[part])
     folds = stratified_folds(label_of, num_folds, FOLD_SEED, data.class_names)

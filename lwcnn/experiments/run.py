@@ -13,7 +13,7 @@ from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, measure_calibration, summarize
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
-from lwcnn.experiments.identity import Run, load_or_make, mixed_computing, provenance
+from lwcnn.experiments.identity import Run, find_plan, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import Experiment, FineTunedExperiment
 from lwcnn.experiments.sequence import PhaseSequence
@@ -66,7 +66,8 @@ def run_experiment(
     Examples:
         >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]  # doctest: +SKIP
     """
-    run = Run.find(experiment, dataset, preset, seed, folders, progress, computing)
+    plan, data = find_plan(experiment, dataset, preset, folders)
+    run = Run(plan, data, preset, seed, folders, progress or Progress(), computing)
     return load_or_make(run.path, run.identity, partial(_train, run, notice), "test_accuracy", run.progress.note)
 
 

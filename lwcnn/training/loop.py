@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -85,11 +86,7 @@ def train_phase(
     trainable = trainable_layer_names(model, phase)
     for layer in (*given.layers, *model.layers):
         layer.trainable = layer.name in trainable
-    state = _restore(model, _settings_hash(phase, split, seed, branches, teaching), checkpoint)
-    if not state.finished:
-        if state.epoch:
-            progress.note(f"{phase.name}: resumed after epoch {state.epoch} of {phase.epochs}")
-        _PhaseTrainer(model, phase, split, seed, branches, state, progress, teaching).run(checkpoint)
+    state = _PhaseTrainer(model, phase, split, seed, branches, teaching, progress).run(checkpoint)
     if given is not model:
         given.set_weights(model.get_weights())
     progress.end_phase(phase.epochs)
@@ -113,33 +110,64 @@ def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, 
     return smaller, Split(*(Images(resize_images(x, (side, side)), y) for x, y in arrays))
 
 
+@dataclass
 class _PhaseTrainer:
     """Trains the remaining epochs of a phase. `network` is the model or its last part."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        phase: Phase,
-        split: Split,
-        seed: int,
-        branches: tuple[Augmentation | None, ...],
-        state: PhaseState,
-        progress: Progress,
-        teaching: Teaching | None,
-    ):
-        self.model, self.phase, self.state, self.progress = model, phase, state, progress
-        self._start = _clock()
-        self._initial_weights = get_values(model.weights)
+    model: keras.Model
+    phase: Phase
+    split: Split
+    seed: int
+    branches: tuple[Augmentation | None, ...]
+    teaching: Teaching | None
+    progress: Progress
+
+    def run(self, checkpoint: Checkpoint | None) -> PhaseState:
+        """Trains every epoch that the checkpoint does not have, and saves each in it."""
+        phase, state = self.phase, self._restore(checkpoint)
+        if state.finished:
+            return state
+        if state.epoch:
+            self.progress.note(f"{phase.name}: resumed after epoch {state.epoch} of {phase.epochs}")
+        self._begin(state)
+        rates = {layer: layer.rate for layer in flat_layers(self.model) if type(layer) is Dropout}
+        try:
+            while not state.finished:
+                self._run_epoch()
+                if checkpoint:
+                    checkpoint.save(state)
+        finally:
+            for layer, rate in rates.items():  # a later phase must not depend on whether this one was loaded
+                layer.rate = rate
+        return state
+
+    def _restore(self, checkpoint: Checkpoint | None) -> PhaseState:
+        """Returns the checkpoint's state and sets the model's weights to it; without one, returns a new state."""
+        indices = [part.indices for part in self.split]
+        parts = [one if one is None else hashlib.sha256(one.tobytes()).hexdigest() for one in indices]
+        configs = [self.phase, self.branches, *([self.teaching.settings] if self.teaching else [])]
+        text = json.dumps([*map(plain_settings, configs), int(self.seed), *map(len, self.split), *parts])
+        settings = hashlib.sha256(text.encode()).hexdigest()
+        if checkpoint is None or (state := checkpoint.load(self.model, settings)) is None:
+            return PhaseState(settings=settings)
+        set_values(self.model.weights, state.weights)
+        set_values(random_states(self.model), state.seeds)  # of a finished phase, too: the next one continues from them
+        return state
+
+    def _begin(self, state: PhaseState) -> None:
+        """Makes the batches, and compiles the network."""
+        model, phase, split, teaching = self.model, self.phase, self.split, self.teaching
+        self.state, self._start, self._initial_weights = state, _clock(), get_values(model.weights)
         self.network = model
         if not teaching:  # a teacher needs the images, not features
-            self.network, split = without_frozen_prefix(model, phase, branches, split)
+            self.network, split = without_frozen_prefix(model, phase, self.branches, split)
         self.validation = Images(*split.validation.arrays())
         self.average = None
         if (momentum := phase.optimizer.ema) is not None:
             statistics = batch_norm_statistics(self.network) if phase.optimizer.ema_batch_norm else []
             self.average = MovingAverage([*self.network.trainable_variables, *statistics], momentum, state.average)
         num_classes = model.outputs[0].shape[-1]
-        self.batches = _make_batches(split.training, phase, seed, branches, num_classes, teaching)
+        self.batches = self._make_batches(split.training, num_classes)
         distillation = teaching.settings if teaching else None
         loss = build_loss(phase, split.training.chosen_labels, num_classes, distillation)
         metric = LabelAccuracy("accuracy") if teaching else "accuracy"
@@ -152,17 +180,15 @@ class _PhaseTrainer:
             set_values(self.optimizer.variables, state.optimizer)
         state.record_computing(step_of(self.network))
 
-    def run(self, checkpoint: Checkpoint | None) -> None:
-        """Trains the remaining epochs, each saved in the checkpoint."""
-        rates = {layer: layer.rate for layer in flat_layers(self.model) if type(layer) is Dropout}
-        try:
-            while not self.state.finished:
-                self._run_epoch()
-                if checkpoint:
-                    checkpoint.save(self.state)
-        finally:
-            for layer, rate in rates.items():  # a later phase must not depend on whether this one was loaded
-                layer.rate = rate
+    def _make_batches(self, training: Images, num_classes: int) -> Batches | FeatureBatches | TaughtBatches:
+        phase, seed, branches = self.phase, self.seed, self.branches
+        if training.images.dtype == np.uint8:
+            batches = Batches(training, phase.batch_size, seed, branches, phase.mixing, num_classes, phase.epochs)
+            return TaughtBatches(batches, self.teaching, num_classes) if self.teaching else batches
+        if branches != (None,) or phase.mixing:
+            advice = "Give images of type uint8 to augment them, and to a model with several inputs"
+            raise wrong(advice, f"images of type {training.images.dtype}")
+        return FeatureBatches(*training.arrays(), phase.batch_size, seed)
 
     def _run_epoch(self) -> None:
         """Trains one epoch, validates, and updates the state and the best weights."""
@@ -228,42 +254,6 @@ class _PhaseTrainer:
 def _clock() -> float:
     """Returns seconds, not counting compilation of the engine, which happens once per machine."""
     return time.perf_counter() - compile_seconds()
-
-
-def _settings_hash(
-    phase: Phase, split: Split, seed: int, branches: tuple[Augmentation | None, ...], teaching: Teaching | None
-) -> str:
-    """Returns a hash of everything that determines a phase, except the model and the values of the arrays."""
-    parts = [None if part.indices is None else hashlib.sha256(part.indices.tobytes()).hexdigest() for part in split]
-    configs = [phase, branches, *([teaching.settings] if teaching else [])]
-    settings = json.dumps([*map(plain_settings, configs), int(seed), *map(len, split), *parts])
-    return hashlib.sha256(settings.encode()).hexdigest()
-
-
-def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -> PhaseState:
-    """Returns the checkpoint's state and sets the model's weights to it; without one, returns a new state."""
-    if checkpoint is None or (state := checkpoint.load(model, settings)) is None:
-        return PhaseState(settings=settings)
-    set_values(model.weights, state.weights)
-    set_values(random_states(model), state.seeds)  # even if the phase is finished: the next phase continues from them
-    return state
-
-
-def _make_batches(
-    training: Images,
-    phase: Phase,
-    seed: int,
-    branches: tuple[Augmentation | None, ...],
-    num_classes: int,
-    teaching: Teaching | None,
-) -> Batches | FeatureBatches | TaughtBatches:
-    if training.images.dtype != np.uint8:
-        if branches != (None,) or phase.mixing:
-            advice = "Give images of type uint8 to augment them, and to a model with several inputs"
-            raise wrong(advice, f"images of type {training.images.dtype}")
-        return FeatureBatches(*training.arrays(), phase.batch_size, seed)
-    batches = Batches(training, phase.batch_size, seed, branches, phase.mixing, num_classes, phase.epochs)
-    return TaughtBatches(batches, teaching, num_classes) if teaching else batches
 
 
 def _schedule_dropout(model: keras.Model, network: keras.Model, phase: Phase, epoch: int) -> None:

@@ -113,15 +113,14 @@ def test_a_phase_on_smaller_images_trains_the_same_weights(monkeypatch):
     seen = []
 
     class Trainer:
-        def __init__(self, model, phase, split, seed, branches, state, *others):
+        def __init__(self, model, phase, split, *others):
             x, y = split.training.arrays()
             gamma = model.get_layer("stem_norm").gamma
             seen.append((model.input_shape[1:3], x.shape[1:3], len(y), float(gamma.numpy().mean())))
             gamma.assign(np.full(8, float(len(seen) + 1)))
-            self.state = state
 
         def run(self, checkpoint):
-            vars(self.state).update(vars(PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])))
+            return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
 
     monkeypatch.setattr(loop, "_PhaseTrainer", Trainer)
     plan = replace(get_experiment("technique_resizing", "smoke"), network=TINY_NETWORK)

@@ -52,6 +52,10 @@ class Experiment:
         """Maximum number of epochs of all phases, including those before the final model."""
         return sum(get(self, f"{path}.epochs") for path in self.phase_paths)
 
+    def image_limit(self, preset: Preset) -> int | None:
+        """Returns the smaller limit on training images, of experiment and preset; None if there is no limit."""
+        return min((limit for limit in (preset.num_images, self.num_images) if limit), default=None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MergedExperiment(Experiment):
