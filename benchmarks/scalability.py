@@ -23,7 +23,7 @@ from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.identity import provenance, split_images
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.recipes import Experiment, get_experiment, get_preset
 from lwcnn.experiments.recipes.types import changed, with_settings
 from lwcnn.experiments.sequence import PhaseSequence
@@ -47,10 +47,10 @@ def train(experiment: str, source: str, size: int) -> dict:
     plan = get_experiment(experiment, PRESET, data.spec)
     plan = changed(with_settings(plan, EXPERIMENTS[experiment]), {"num_images": NUM_IMAGES})
     warm_up = get_experiment(experiment, "smoke", data.spec)
-    train_method(warm_up, begin(warm_up, data, "smoke"))
+    train_experiment(warm_up, begin(warm_up, data, "smoke"))
     sequence = begin(plan, data, PRESET)
     start = time.process_time()
-    model = train_method(plan, sequence)
+    model = train_experiment(plan, sequence)
     seconds = time.process_time() - start
     epochs = sum(len(phase["history"]) for phase in sequence.records)
     return {

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.images import Images, Split
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
 from lwcnn.experiments.sequence import PhaseSequence
@@ -41,7 +41,7 @@ def seconds_per_epoch(experiment: str) -> float:
     plan = replace(plan, phases=tuple(replace(phase, epochs=EPOCHS) for phase in plan.phases))
     training = Images(data.x_train[:NUM_IMAGES], data.y_train[:NUM_IMAGES])
     sequence = PhaseSequence(Split(training, Images(data.x_train[:100], data.y_train[:100])), data.num_classes, 0)
-    train_method(plan, sequence, load_teacher(plan, data, Folders()))
+    train_experiment(plan, sequence, load_teacher(plan, data, Folders()))
     fastest = []
     for phase in sequence.records:
         ends = [epoch["seconds"] for epoch in phase["history"]]

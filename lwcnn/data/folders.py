@@ -37,20 +37,7 @@ def read_folder(folder: Path, size: Size | None) -> Splits:
     if unknown := sorted({name for name, _ in files} - set(names)):
         found = f"only test images of {', '.join(map(repr, unknown[:5]))}"
         raise wrong("Add training images of every class of the test images", f"{found} in {str(folder)!r}")
-    key = _key(folder, parts)
-    place = hashlib.sha256(f"{os.path.realpath(folder)} {check_size(size)}".encode(errors="surrogateescape"))
-    path = cache_folder() / "folders" / f"{path_part(folder.resolve().name)}-{place.hexdigest()[:12]}.npz"
-    arrays: dict[str, np.ndarray] = {}
-    with contextlib.suppress(LwcnnError):  # missing or damaged
-        arrays = load_npz(path)
-    if str(arrays.get("key")) != key:
-        arrays, unreadable = _read_files(parts, names, size)
-        if unreadable:  # they may be readable next time, with other permissions or a newer Pillow
-            shown = "; ".join(unreadable[:_MAX_NAMED]) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
-            _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), len(files), shown)
-        else:
-            with contextlib.suppress(LwcnnError):  # a full or read-only disk: read the files again the next time
-                save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
+    arrays = _read_cached(folder, parts, names, size)
     read = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts}
     keys = None if "test" in parts else arrays["keys"]
     are_all_read = sum(len(labels) for _, labels in read.values()) == len(files)
@@ -119,6 +106,25 @@ def _log_left_out(folder: Path, files: Files) -> None:
         if names := [one_line(str(path.relative_to(folder))) for path in paths]:
             more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
             _log.warning("Left out %s: %s%s", what, ", ".join(names[:_MAX_NAMED]), more)
+
+
+def _read_cached(folder: Path, parts: dict[str, Files], names: list[str], size: Size | None) -> dict[str, np.ndarray]:
+    """Returns the arrays of `_read_files`, from the cache if they are there, and logs which files cannot be read."""
+    place = hashlib.sha256(f"{os.path.realpath(folder)} {check_size(size)}".encode(errors="surrogateescape"))
+    path = cache_folder() / "folders" / f"{path_part(folder.resolve().name)}-{place.hexdigest()[:12]}.npz"
+    key = _key(folder, parts)
+    with contextlib.suppress(LwcnnError):  # missing or damaged
+        if str((arrays := load_npz(path)).get("key")) == key:
+            return arrays
+    arrays, unreadable = _read_files(parts, names, size)
+    if unreadable:  # they may be readable next time, with other permissions or a newer Pillow
+        shown = "; ".join(unreadable[:_MAX_NAMED]) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
+        num_files = sum(map(len, parts.values()))
+        _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), num_files, shown)
+    else:
+        with contextlib.suppress(LwcnnError):  # a full or read-only disk: read the files again the next time
+            save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
+    return arrays
 
 
 def _key(folder: Path, parts: dict[str, Files]) -> str:

@@ -88,12 +88,12 @@ def find_plan(
     return get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment, data
 
 
-def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
+def split_images(data: Dataset, plan: Experiment, preset: Preset) -> Split:
     """Splits the training images of a dataset into training and validation, limited by experiment and preset.
 
     All copies of an image are in one part.
     """
-    settings = plan.validation, plan.image_limit(size), SPLIT_SEED, data.class_names
+    settings = plan.validation, plan.image_limit(preset), SPLIT_SEED, data.class_names
     label_of, copy_of = distinct_images(data.x_train, data.y_train)
     parts = split_for_training(label_of, *settings)
     return Split(*(Images(data.x_train, data.y_train, np.flatnonzero(np.isin(copy_of, part))) for part in parts))

@@ -14,7 +14,7 @@ from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.identity import Run, find_plan, load_or_make, mixed_computing, provenance, split_images
-from lwcnn.experiments.pipeline import build_model, train_method
+from lwcnn.experiments.pipeline import build_model, train_experiment
 from lwcnn.experiments.recipes import DistilledExperiment, MergedExperiment, get_preset
 from lwcnn.system import environment
 from lwcnn.system.errors import wrong
@@ -129,7 +129,7 @@ def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
         parts = split_images(of_fold, run.plan, get_preset(run.preset))
         split = Split(*(Images(data.x_train, data.y_train, inside[part.indices]) for part in parts))
         sequence = run.begin(split, f"{data.checksum} fold {k} of {len(folds)}")
-        yield train_method(run.plan, sequence), sequence.records
+        yield train_experiment(run.plan, sequence), sequence.records
 
 
 def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
@@ -137,7 +137,7 @@ def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     plan, data, epochs = run.plan, run.data, get_preset(run.preset).fold_epochs
     run.progress.expect(plan.num_epochs + len(folds) * epochs)
     first = run.begin()
-    trained = train_method(plan, first)
+    trained = train_experiment(plan, first)
     yield trained, first.records
     model = build_model(plan, data.input_shape, data.num_classes)
     model.set_weights(trained.get_weights())

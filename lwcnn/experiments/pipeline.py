@@ -8,8 +8,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.experiments.recipes import types
-from lwcnn.experiments.recipes.types import Experiment, MergedExperiment, NetworkExperiment, ReproductionExperiment
+from lwcnn.experiments.recipes import (
+    DistilledExperiment,
+    Experiment,
+    FineTunedExperiment,
+    MergedExperiment,
+    NetworkExperiment,
+    ReproductionExperiment,
+    SnapshotExperiment,
+)
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.shipped import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
@@ -24,12 +31,14 @@ from lwcnn.system.settings import plain_settings
 from lwcnn.training.distillation import Teaching
 
 
-def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None = None) -> keras.Model:
+def train_experiment(
+    experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None = None
+) -> keras.Model:
     """Trains an experiment and returns its model, not compiled.
 
     Experiments that share their first phases and a cache train these phases once.
     """
-    if sequence.computing.devices > 1 and isinstance(experiment, types.DistilledExperiment):
+    if sequence.computing.devices > 1 and isinstance(experiment, DistilledExperiment):
         raise wrong("Distillation trains on one device", f"{sequence.computing.devices} devices")
     sequence.progress.expect(experiment.num_epochs)
     network = getattr(experiment, "network", None)
@@ -42,7 +51,8 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
         for phase in experiment.phases:
             sequence.train(model, phase, teaching=teaching)
             snapshots.append(model.get_weights())
-    if isinstance(experiment, types.SnapshotExperiment):
+    # Built again, outside the scope: in float32, on one device, and with all layers trainable.
+    if isinstance(experiment, SnapshotExperiment):
         return build_ensemble([_with_weights(build(), weights) for weights in snapshots])
     model = _with_weights(build(), snapshots[-1])
     if isinstance(network, ResidualSEConfig) and network.branch_kernels:
@@ -59,7 +69,7 @@ def build_model(
     """
     if isinstance(experiment, NetworkExperiment):
         return build_network(image_shape, num_classes, experiment.network, normalization)
-    if isinstance(experiment, types.FineTunedExperiment):
+    if isinstance(experiment, FineTunedExperiment):
         return replace_head(load_model(model_file(experiment.start)), num_classes, image_shape)
     if isinstance(experiment, ReproductionExperiment):
         return build_repo_merged(image_shape, num_classes, _branch_names(experiment))
@@ -88,7 +98,7 @@ def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], 
     """Returns the model that the phases train: a new one, or the merge of submodels that are trained here."""
     if isinstance(experiment, NetworkExperiment):
         sequence.depends_on([type(experiment.network).__name__, plain_settings(experiment.network)])
-    elif isinstance(experiment, types.FineTunedExperiment):
+    elif isinstance(experiment, FineTunedExperiment):
         sequence.depends_on([Path(experiment.start).name, experiment.checksum])
     elif isinstance(experiment, ReproductionExperiment):
         return merge_repo_submodels(_train_in_turn(experiment, sequence))
@@ -122,7 +132,7 @@ def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:
 
 
 def _teaching(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Teaching | None:
-    if not isinstance(experiment, types.DistilledExperiment):
+    if not isinstance(experiment, DistilledExperiment):
         return None
     if teacher is None:
         raise wrong("A distilled experiment needs a teacher", f"teacher=None for {experiment.name!r}")

@@ -14,7 +14,7 @@ from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, meas
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.identity import Run, find_plan, load_or_make, mixed_computing, provenance
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.recipes import Experiment, FineTunedExperiment
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.shipped import model_file
@@ -80,7 +80,7 @@ def _train(run: Run, notice: str | None) -> dict:
         raise wrong(advice, f"{data.name} of checksum {data.checksum[:12]}")
     teacher = load_teacher(plan, data, folders)  # fails before any training
     sequence = run.begin()
-    model = train_method(plan, sequence, teacher)
+    model = train_experiment(plan, sequence, teacher)
     logits = predict_logits(model, data.x_test)
     about = {"notice": notice, "precision": run.computing.precision, "num_devices": run.computing.devices}
     result = identity | about | {"data_source": data.source} | _measure(model, sequence, data, logits) | provenance()

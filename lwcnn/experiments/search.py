@@ -22,7 +22,7 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.identity import Run, mixed_computing, provenance
 from lwcnn.experiments.journal import Journal
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, with_settings
 from lwcnn.experiments.recipes.techniques import BASE
 from lwcnn.experiments.results import load_trials
@@ -230,7 +230,7 @@ class Search:
         """Trains a network, reporting each epoch's validation accuracy to `curve`, and returns its measurements."""
         progress = _Watched(self.progress, curve)
         sequence = Run(plan, self.data, "full", self.seed, self.folders, progress).begin()
-        model = train_method(plan, sequence)
+        model = train_experiment(plan, sequence)
         record = sequence.records[0]
         if "diverged" in record:  # the model has the weights of an earlier epoch
             advice = f"The loss is NaN or infinite in epoch {record['diverged']}: lower the learning rate"

@@ -214,7 +214,7 @@ def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
     def never(*_):
         raise AssertionError("a finished run was trained again")
 
-    monkeypatch.setattr("lwcnn.experiments.run.train_method", never)
+    monkeypatch.setattr("lwcnn.experiments.run.train_experiment", never)
     assert main(["run", "--preset=smoke"]) == 0
     assert f"finished before: test accuracy {100 * result['test_accuracy']:.2f}%" in capsys.readouterr().out
 

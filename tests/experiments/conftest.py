@@ -24,7 +24,7 @@ def trained(monkeypatch):
     """
     plans = []
 
-    def train_method(plan, sequence):
+    def train_experiment(plan, sequence):
         plans.append(plan)
         history, progress = [], sequence.progress
         for epoch in range(1, plan.phases[0].epochs + 1):
@@ -35,5 +35,5 @@ def trained(monkeypatch):
         sequence.records.append({"history": history, "computing": [{"threads": 1}, {"threads": 2}], "seconds": 1.0})
         return build_network(sequence.image_shape, sequence.num_classes, plan.network)
 
-    monkeypatch.setattr(search, "train_method", train_method)
+    monkeypatch.setattr(search, "train_experiment", train_experiment)
     return plans

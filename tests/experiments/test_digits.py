@@ -12,7 +12,7 @@ from lwcnn.data.splits import split_for_training
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, DistilledExperiment, NetworkExperiment, get_experiment
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS, WHOLE
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
@@ -69,7 +69,7 @@ def trained(digits, tmp_path_factory):
         teacher = train("residual_se")[0] if isinstance(plan, DistilledExperiment) else None
         split = Split(*(Images(images, labels, part) for part in split_for_training(labels, plan.validation)))
         sequence = PhaseSequence(split, 10, 0, cache)
-        model = train_method(plan, sequence, teacher)
+        model = train_experiment(plan, sequence, teacher)
         return model, sequence.records, accuracy(predict_logits(model, test_images), test_labels)
 
     return train

@@ -20,7 +20,7 @@ from lwcnn.training.checkpoint import PhaseState
 
 def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, folders, monkeypatch):
     seen, assessed = [], []
-    train, predict = kfold.train_method, kfold.predict_logits
+    train, predict = kfold.train_experiment, kfold.predict_logits
 
     def spy(plan, sequence):
         seen.append(np.concatenate([part.indices for part in sequence.split]))
@@ -30,7 +30,7 @@ def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, fo
         assessed.append(images)
         return predict(model, images)
 
-    monkeypatch.setattr(kfold, "train_method", spy)
+    monkeypatch.setattr(kfold, "train_experiment", spy)
     monkeypatch.setattr(kfold, "predict_logits", spy_predict)
     result = run_kfold("head_only", made_dataset, "smoke", num_folds=3, folders=folders)
     assert len(result["accuracies"]) == 3 and not result["leaky"]
@@ -78,7 +78,7 @@ def calls(made_dataset, monkeypatch):
     model = build_merged_model(made_dataset.input_shape, made_dataset.num_classes)
     made = SimpleNamespace(method=[], phase=[])
 
-    def train_method(plan, sequence):
+    def train_experiment(plan, sequence):
         made.method.append(SimpleNamespace(**sequence.split._asdict(), seed=sequence.seed, data_key=sequence.data_key))
         return model
 
@@ -86,7 +86,7 @@ def calls(made_dataset, monkeypatch):
         made.phase.append(SimpleNamespace(**split._asdict(), phase=phase, seed=seed, **named))
         return PhaseState(best_epoch=[1], history=[{"val_accuracy": 0.5}])
 
-    monkeypatch.setattr(kfold, "train_method", train_method)
+    monkeypatch.setattr(kfold, "train_experiment", train_experiment)
     monkeypatch.setattr(sequence, "train_phase", train_phase)
     monkeypatch.setattr(kfold, "predict_logits", lambda model, images: np.eye(10)[np.arange(len(images)) % 10])
     return made
@@ -150,14 +150,14 @@ def test_leaky_folds_have_the_notebooks_limits_and_their_own_seeds(made_dataset,
 @pytest.mark.parametrize("leaky", [False, True])
 def test_folds_computed_in_two_ways_have_a_warning(made_dataset, folders, calls, monkeypatch, leaky):
     ways = iter([{"step": "engine", "threads": 1}, {"step": "keras", "threads": 1}, {"step": "keras", "threads": 1}])
-    train_method, train_phase = kfold.train_method, sequence.train_phase
+    train_experiment, train_phase = kfold.train_experiment, sequence.train_phase
 
     def method(plan, sequence):
         sequence.records.append({"computing": [next(ways)], "seconds": 0.0})
-        return train_method(plan, sequence)
+        return train_experiment(plan, sequence)
 
     phase = lambda *given, **named: replace(train_phase(*given, **named), computing=[next(ways)])  # noqa: E731
-    monkeypatch.setattr(kfold, "train_method", method)
+    monkeypatch.setattr(kfold, "train_experiment", method)
     monkeypatch.setattr(sequence, "train_phase", phase)
     result = run_kfold("paper", made_dataset, "quick", 0, leaky, 2, folders)
     assert [warning for warning in result["warnings"] if "step engine, threads 1; step keras, threads 1" in warning]

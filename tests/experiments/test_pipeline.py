@@ -45,7 +45,7 @@ def keys(monkeypatch, tmp_path, models):
         made.clear()
         split = Split(*(Images(images, labels, part) for part in parts))
         training = sequence.PhaseSequence(split, num_classes, seed, tmp_path, data_key, computing=computing)
-        models.append(pipeline.train_method(plan, training, teacher))
+        models.append(pipeline.train_experiment(plan, training, teacher))
         return list(made)
 
     monkeypatch.setattr(sequence, "train_phase", train_phase)
@@ -125,7 +125,7 @@ def test_a_phase_on_smaller_images_trains_the_same_weights(monkeypatch):
     monkeypatch.setattr(loop, "_PhaseTrainer", Trainer)
     plan = replace(get_experiment("technique_resizing", "smoke"), network=TINY_NETWORK)
     training = sequence.PhaseSequence(Split(*(Images(images, labels, part) for part in PARTS)), NUM_CLASSES, 0)
-    model = pipeline.train_method(plan, training)
+    model = pipeline.train_experiment(plan, training)
     assert seen == [((16, 16), (16, 16), 24, 1), ((24, 24), (24, 24), 24, 2), ((12, 12), (12, 12), 24, 3)]
     np.testing.assert_array_equal(model.get_layer("stem_norm").gamma, np.full(8, 4))
 
@@ -193,6 +193,6 @@ def test_a_merged_model_is_initialized_alike_whatever_the_submodels_drew(name, m
             return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
 
         monkeypatch.setattr(sequence, "train_phase", train_phase)
-        model = pipeline.train_method(get_experiment(name, "smoke"), sequence.PhaseSequence(split, 4, 0))
+        model = pipeline.train_experiment(get_experiment(name, "smoke"), sequence.PhaseSequence(split, 4, 0))
         heads.append(model.get_layer("head_logits").get_weights()[0])
     np.testing.assert_array_equal(*heads)

@@ -69,7 +69,7 @@ def no_training(monkeypatch):
     def refuse(*arguments, **named):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(run, "train_method", refuse)
+    monkeypatch.setattr(run, "train_experiment", refuse)
 
 
 def saved_classes(folders, seed=0):
@@ -646,7 +646,7 @@ def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatc
     monkeypatch.setattr(sequence, "train_phase", record)
     for num_images, batch_size in ((600, 12), (60, 8), (2000, 40), (4000, 64)):
         images = Images(np.zeros((num_images, 12, 12, 1), np.uint8), np.arange(num_images) % 2)
-        pipeline.train_method(get_experiment("paper"), PhaseSequence(Split(images, images), 2, num_images))
+        pipeline.train_experiment(get_experiment("paper"), PhaseSequence(Split(images, images), 2, num_images))
         seeds, sizes = zip(*seen)
         assert set(sizes) == {batch_size}
         expected = [int(np.random.SeedSequence((num_images, k)).generate_state(1)[0]) for k in range(3)]

@@ -125,14 +125,14 @@ def test_a_poor_curve_ends_a_trial_and_a_diverged_one_does_not_end_the_search(da
     def diverge(*_, **__):
         raise Diverged("the loss is NaN")
 
-    monkeypatch.setattr(search, "train_method", diverge)
+    monkeypatch.setattr(search, "train_experiment", diverge)
     study.run(7)
     assert study.study.get_trials()[-1].user_attrs["stopped"] == "the loss is NaN"
 
     def diverge_late(_, sequence):
         sequence.records.append({"history": [{"val_accuracy": 0.9}], "diverged": 2, "learning_rate": 0.5})
 
-    monkeypatch.setattr(search, "train_method", diverge_late)
+    monkeypatch.setattr(search, "train_experiment", diverge_late)
     study.run(8)
     last = study.study.get_trials()[-1]
     assert last.user_attrs["stopped"].startswith("The loss is NaN or infinite in epoch 2") and last.values is None

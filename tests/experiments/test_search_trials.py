@@ -59,14 +59,14 @@ def test_a_study_goes_on_after_a_line_that_a_full_disk_cut_off(cut, data, tmp_pa
 
 def test_a_line_that_another_process_left_incomplete_is_removed_during_training(data, tmp_path, trained, monkeypatch):
     study = Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache"))
-    train = search.train_method
+    train = search.train_experiment
 
-    def train_method(plan, sequence):
+    def train_experiment(plan, sequence):
         with study.path.open("a") as journal:
             journal.write('{"op_code":5,"worker_id":"killed","val')
         return train(plan, sequence)
 
-    monkeypatch.setattr(search, "train_method", train_method)
+    monkeypatch.setattr(search, "train_experiment", train_experiment)
     study.run(2)
     again = Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache")).study
     assert len(again.get_trials(states=[TrialState.COMPLETE])) == 2 and "killed" not in study.path.read_text()
@@ -82,10 +82,10 @@ def test_the_lock_of_a_relative_path_is_found_so_that_it_can_expire(tmp_path, mo
 
 
 def test_an_error_of_the_training_is_not_blamed_on_the_journal(data, tmp_path, monkeypatch):
-    def train_method(*_):
+    def train_experiment(*_):
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", "elsewhere.npz")
 
-    monkeypatch.setattr(search, "train_method", train_method)
+    monkeypatch.setattr(search, "train_experiment", train_experiment)
     with pytest.raises(FileNotFoundError, match="elsewhere"):
         Search("width", data, 3, 60_000, Folders(tmp_path, tmp_path / "cache")).run(1)
 

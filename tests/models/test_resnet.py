@@ -10,7 +10,7 @@ from made_data import make_images
 
 from lwcnn.data.augment import MixUpCutMix
 from lwcnn.data.images import Images, Split
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.experiments.sequence import PhaseSequence
@@ -147,7 +147,7 @@ def test_every_recipe_trains_a_small_network_with_falling_loss(name):
     small = NetworkExperiment(name=name, question="?", network=network, phases=phases)
     training, validation = (Images(*make_images(count, (12, 12, 3), seed=count)) for count in (400, 50))
     sequence = PhaseSequence(Split(training, validation), 10, seed=0)
-    model = train_method(small, sequence)
+    model = train_experiment(small, sequence)
     losses = [record["loss"] for record in sequence.records[0]["history"]]
     assert losses[-1] < losses[0]
     layer = model.get_layer("normalization")

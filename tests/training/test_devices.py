@@ -21,7 +21,7 @@ environment.load_backend()
 environment.load_backend()  # as does each name of `lwcnn` that needs a backend
 from lwcnn.data.datasets import load_dataset
 from lwcnn.experiments.recipes import NetworkExperiment
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.configs import ResNetConfig, ResNetStage
 from lwcnn.training.devices import Computing
@@ -42,7 +42,7 @@ def train(devices):
     computing = Computing(devices=devices)
     computing.require_possible()
     sequence = PhaseSequence(Split(training, validation), 10, seed=0, computing=computing)
-    model = train_method(plan, sequence)
+    model = train_experiment(plan, sequence)
     assert environment.num_replicas() == 1
     logits = model.predict(data.x_test, verbose=0)
     return {"history": sequence.records[0]["history"], "logits": logits.tolist()}

@@ -10,7 +10,7 @@ from made_data import InterruptedAt, Interruption, make_split
 
 from lwcnn.cli.main import main
 from lwcnn.data.images import Images, Split
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.sequence import PhaseSequence
@@ -62,7 +62,7 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(LwcnnError, match="one device. Received: 2 devices"):
         images = Images(np.zeros((4, *SHAPE), np.uint8), np.arange(4))
         sequence = PhaseSequence(Split(images, images), 4, 0, computing=Computing(devices=2))
-        train_method(get_experiment("residual_se_small_distilled"), sequence)
+        train_experiment(get_experiment("residual_se_small_distilled"), sequence)
 
 
 def test_the_scope_ends():
@@ -98,9 +98,9 @@ def test_mixed_training_is_close_to_float32_and_keeps_a_float32_model(precision,
     plan = get_experiment("paper", "smoke")
     plan = replace(plan, phases=tuple(replace(phase, batch_size=32) for phase in plan.phases))
     mixed = PhaseSequence(parts, NUM_CLASSES, 0, computing=Computing(precision))
-    trained = train_method(plan, mixed)
+    trained = train_experiment(plan, mixed)
     full = PhaseSequence(parts, NUM_CLASSES, 0)
-    plain = train_method(plan, full)
+    plain = train_experiment(plan, full)
     assert {layer.dtype_policy.name for layer in trained.layers} == {"float32"}
     losses, wanted = ([phase["history"][-1]["loss"] for phase in one.records] for one in (mixed, full))
     assert losses[0] == pytest.approx(wanted[0], rel=0.05)  # dual: no dropout, whose draws differ by type

@@ -21,7 +21,7 @@ from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
 from lwcnn.data.batches import Batches
 from lwcnn.data.images import Images, Split
 from lwcnn.engine import epoch as engine
-from lwcnn.experiments.pipeline import train_method, train_submodels
+from lwcnn.experiments.pipeline import train_experiment, train_submodels
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.configs import ResidualSEConfig, Stage
@@ -504,7 +504,7 @@ def small_method(epochs=2):
 def train_small_method(parts, cache, experiment=None):
     """Returns the model and the records of its phases."""
     sequence = PhaseSequence(parts, NUM_CLASSES, 5, cache)
-    return train_method(experiment or small_method(), sequence), sequence.records
+    return train_experiment(experiment or small_method(), sequence), sequence.records
 
 
 @pytest.fixture(scope="module")
@@ -600,7 +600,7 @@ KILLED = """
 import sys
 sys.path.insert(0, sys.argv[2])
 import test_training
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.training.progress import Progress
 
@@ -614,7 +614,7 @@ class Telling(Progress):
 
 parts = test_training.make_parts()
 sequence = PhaseSequence(parts, test_training.NUM_CLASSES, 5, sys.argv[1], progress=Telling("none"))
-train_method(test_training.small_method(), sequence)
+train_experiment(test_training.small_method(), sequence)
 """
 
 

@@ -22,6 +22,7 @@ from lwcnn.experiments.recipes.types import (
     MergedExperiment,
     NetworkExperiment,
     ReproductionExperiment,
+    SnapshotExperiment,
     with_settings,
 )
 from lwcnn.system.errors import require_known
@@ -77,8 +78,8 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
         >>> get_experiment("paper", "full").phases[0].trainable
         ('head_*',)
     """
-    size, name = get_preset(preset), NETWORKS.get(name, name)
+    length, name = get_preset(preset), NETWORKS.get(name, name)
     require_known("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])
     recipe = _RECIPES[name]
     images = image_spec(dataset) if isinstance(dataset, str) else getattr(dataset, "spec", dataset)
-    return replace(recipe.build(size, images), name=name, question=recipe.question)
+    return replace(recipe.build(length, images), name=name, question=recipe.question)
