@@ -192,10 +192,9 @@ def _read_own(source: Any, size: Size | None) -> tuple[Splits, str, str, str]:
     if not isinstance(source, (str, os.PathLike)):
         return read_arrays(source, size), "images", "memory", "memory"
     path = Path(os.path.expanduser(source))
-    origin, where = path.resolve().name, repr(str(path))
-    if path.is_dir():
-        return read_folder(path, size), origin, origin, where
-    return read_npz(path), path.stem, origin, where
+    splits = read_folder(path, size) if path.is_dir() else read_npz(path)  # a path that exists can be resolved
+    origin = path.resolve().name
+    return splits, origin if path.is_dir() else path.stem, origin, repr(str(path))
 
 
 def _read_or_download(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str]:
