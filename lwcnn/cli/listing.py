@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable
 
 from lwcnn.cli.arguments import Arguments, at_least_one, model_name, option, output_file
-from lwcnn.data.datasets import find_dataset
 from lwcnn.data.known import DATASET_NAMES
+from lwcnn.data.sources import find_dataset
 from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.shipped import SHIPPED_MODELS, model_file, trained_networks
 from lwcnn.experiments.zoo import create_model

@@ -1,7 +1,6 @@
 """Loads datasets by name, from files or from memory, in a canonical order that does not depend on their source."""
 
 import hashlib
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +15,15 @@ from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, resize_images
 from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
-from lwcnn.data.sources import cache_folder, download_source, find_source, offline_hint
+from lwcnn.data.sources import find_dataset, read_public
 from lwcnn.data.splits import Part, hash_images, is_among
-from lwcnn.system.errors import LwcnnError, Unavailable, located, wrong
+from lwcnn.system.errors import LwcnnError, located, wrong
 from lwcnn.system.files import StrPath
-from lwcnn.system.locking import locked
 from lwcnn.system.safe_text import path_part
 
 _ID_LENGTH = 8  # hexadecimal digits of the checksum in a dataset's name
 _MIRRORED = {True: "-mirror", False: "-no_mirror"}
 _MIN_SEEN = 10  # images to calibrate int8
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +124,7 @@ def load_dataset(
         raise wrong("Give mirror as True, False or None", repr(mirror))
     public = str(source) if isinstance(source, (str, os.PathLike)) and is_dataset_name(source) else None
     if public:  # the name of the public dataset that this one is or should be
-        splits, origin = _read_or_download(public, data_dir, download)
+        splits, origin = read_public(public, data_dir, download)
         name, where = public, f"{origin} for {public!r}"
     else:
         splits, name, origin, where = _read_own(source, size)
@@ -195,46 +191,6 @@ def _read_own(source: Any, size: Size | None) -> tuple[Splits, str, str, str]:
     splits = read_folder(path, size) if path.is_dir() else read_npz(path)  # a path that exists can be resolved
     origin = path.resolve().name
     return splits, origin if path.is_dir() else path.stem, origin, repr(str(path))
-
-
-def _read_or_download(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str]:
-    """Returns the splits of a named dataset, and where they are from."""
-    if Path(name).is_dir():
-        _log.warning("Reading the dataset %s. For the folder of this name, give ./%s", name, name)
-    if found := _read_found(name, data_dir, download):
-        return found
-    if not download:
-        raise wrong(
-            f"Allow downloading, because {name} is neither in the data folder nor in Keras's cache; or "
-            f"{offline_hint(name)}",
-            repr(name),
-        )
-    with locked(cache_folder(), _log.warning):
-        if found := _read_found(name, data_dir, download):  # another process has downloaded it meanwhile
-            return found
-        source = download_source(name)
-        return source.read(), source.description
-
-
-def _read_found(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str] | None:
-    source = find_source(name, data_dir)
-    if source is None:
-        return None
-    try:
-        return source.read(), source.description
-    except Unavailable:
-        raise
-    except LwcnnError:
-        # An invalid file of the user must be reported; an invalid cache can be downloaded again.
-        if not (source.is_cache and download):
-            raise
-        return None
-
-
-def find_dataset(name: str, data_dir: StrPath | None = None) -> str | None:
-    """Describes where a named dataset would be read from; None if it is not on this machine."""
-    source = find_source(name, data_dir)
-    return None if source is None else source.description
 
 
 def _checksum(*arrays: np.ndarray) -> str:

@@ -1,6 +1,7 @@
-"""Finds named datasets on this machine, or downloads them from the official sources in `datasets.toml`."""
+"""Finds public datasets on this machine, or downloads them from the official sources in `datasets.toml`."""
 
 import errno
+import logging
 import os
 import shutil
 import sys
@@ -13,11 +14,14 @@ from pathlib import Path
 from lwcnn.data import formats
 from lwcnn.data.checks import Splits
 from lwcnn.data.known import ENTRIES
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.files import StrPath
+from lwcnn.system.locking import locked
 
 DATA_DIR_VARIABLE = "LWCNN_DATA_DIR"
 TIMEOUTS = (6, 20)  # seconds: to connect, and for a single read
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,46 @@ def cache_folder() -> Path:
     return folder / "datasets"
 
 
-def find_source(name: str, data_dir: StrPath | None) -> Source | None:
+def read_public(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str]:
+    """Returns the splits of a public dataset, and a description of where they are from."""
+    if Path(name).is_dir():
+        _log.warning("Reading the dataset %s. For the folder of this name, give ./%s", name, name)
+    if found := _read_found(name, data_dir, download):
+        return found
+    if not download:
+        raise wrong(
+            f"Allow downloading, because {name} is neither in the data folder nor in Keras's cache; or "
+            f"{_offline_hint(name)}",
+            repr(name),
+        )
+    with locked(cache_folder(), _log.warning):
+        if found := _read_found(name, data_dir, download):  # another process has downloaded it meanwhile
+            return found
+        return _download(name)
+
+
+def _read_found(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str] | None:
+    source = _find_source(name, data_dir)
+    if source is None:
+        return None
+    try:
+        return source.read(), source.description
+    except Unavailable:
+        raise
+    except LwcnnError:
+        # An invalid file of the user must be reported; an invalid cache can be downloaded again.
+        if not (source.is_cache and download):
+            raise
+        return None
+
+
+def find_dataset(name: str, data_dir: StrPath | None = None) -> str | None:
+    """Describes where a named dataset would be read from; None if it is not on this machine."""
+    source = _find_source(name, data_dir)
+    return None if source is None else source.description
+
+
+def _find_source(name: str, data_dir: StrPath | None) -> Source | None:
     """Finds a named dataset in `data_dir` or LWCNN_DATA_DIR, or else in Keras's cache; None if it is in neither."""
     if name == "digits":
         return Source("scikit-learn's digits, enlarged from 8x8 to 28x28", formats.read_digits)
@@ -62,8 +105,8 @@ def find_source(name: str, data_dir: StrPath | None) -> Source | None:
     return None
 
 
-def download_source(name: str) -> Source:
-    """Downloads a named dataset into Keras's cache and returns it, not yet read. A failure leaves no damaged file."""
+def _download(name: str) -> tuple[Splits, str]:
+    """Downloads a public dataset into Keras's cache and reads it. A failed download leaves no damaged file."""
     import pooch
 
     entry = ENTRIES[name]
@@ -86,7 +129,7 @@ def download_source(name: str) -> Source:
     unreadable = cache_folder() / f"{name}.npz"  # otherwise it would be found first
     if unreadable.exists():
         unreadable.replace(unreadable.with_suffix(".npz.unreadable"))
-    return Source(f"the download from {entry['url']}", partial(formats.read_official, name, folder), True)
+    return formats.read_official(name, folder), f"the download from {entry['url']}"
 
 
 def _extract(processor, archive: str, folder: Path) -> None:
@@ -98,7 +141,7 @@ def _extract(processor, archive: str, folder: Path) -> None:
         raise
 
 
-def offline_hint(name: str) -> str:
+def _offline_hint(name: str) -> str:
     """Returns advice on getting a dataset without a download, as a clause for error messages."""
     return (
         f"put {name}.npz (keys x_train, y_train, x_test, y_test) or the extracted official archive into a folder and "
@@ -110,7 +153,7 @@ def _download_failed(name: str, error: Exception) -> LwcnnError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         advice = f"Free disk space for Keras's cache ({cache_folder()}) and try again"
     elif "hash" in str(error):
-        advice = f"Try again later, because the checksum is wrong, or {offline_hint(name)}"
+        advice = f"Try again later, because the checksum is wrong, or {_offline_hint(name)}"
     else:
-        advice = f"Connect to the network and try again, or {offline_hint(name)}"
+        advice = f"Connect to the network and try again, or {_offline_hint(name)}"
     return wrong(f"{advice}; the download of {name} failed ({type(error).__name__})", repr(name))

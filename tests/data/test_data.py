@@ -25,7 +25,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from lwcnn.data import formats
-from lwcnn.data.datasets import find_dataset, load_dataset
+from lwcnn.data.datasets import load_dataset
 from lwcnn.data.formats import READERS, enlarge_digits
 from lwcnn.data.known import (
     CLASS_NAMES,
@@ -36,7 +36,7 @@ from lwcnn.data.known import (
     OFFICIAL_CHECKSUMS,
     is_dataset_name,
 )
-from lwcnn.data.sources import cache_folder
+from lwcnn.data.sources import cache_folder, find_dataset
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 

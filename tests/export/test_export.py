@@ -15,7 +15,7 @@ from made_data import ROOT, describe, run_python
 
 from lwcnn import build_merged_model
 from lwcnn.cli.main import main
-from lwcnn.data.datasets import find_dataset
+from lwcnn.data.sources import find_dataset
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph, to_c_array
 from lwcnn.export.convert import build_deployable, draw_calibration_images, to_litert, to_litert_int8

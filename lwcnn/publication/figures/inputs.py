@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lwcnn.data.datasets import find_dataset, load_dataset
+from lwcnn.data.datasets import load_dataset
 from lwcnn.data.known import DATASET_NAMES
+from lwcnn.data.sources import find_dataset
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes.paper import PAPER_EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput, load_test_labels
