@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from lwcnn.data.checks import MAX_CHANNELS, Splits
+from lwcnn.data.checks import MAX_CHANNELS
 from lwcnn.data.folders import TEST, TRAINING, VALIDATION
 from lwcnn.data.image_files import NUM_COPIES, Size, choose_shape, read_images
+from lwcnn.data.splits import Splits
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.safe_text import decode_name, one_line
 

@@ -3,12 +3,11 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from lwcnn.data import known
-from lwcnn.data.splits import Part, draw_test_images, hash_images
+from lwcnn.data.splits import Part, Splits, draw_test_images, hash_images
 from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import decode_name, one_line
 
@@ -17,21 +16,6 @@ MAX_COPIES = 0.01  # fraction of test images that may be training images without
 PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 _log = logging.getLogger(__name__)
-
-
-class Splits(NamedTuple):
-    """Parts of a dataset, with class names and names of image files (else empty tuples) and `mirror` if it is known.
-
-    Without test images, `test` is None: the images with the lowest `keys` (n,), by default hashes of the pixels, are
-    then set aside for testing.
-    """
-
-    train: Part
-    test: Part | None
-    class_names: tuple[str, ...] = ()
-    mirror: bool | None = None
-    keys: np.ndarray | None = None
-    files: tuple[str, ...] = ()  # of the training images, then of the test images
 
 
 def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[str, ...]]:

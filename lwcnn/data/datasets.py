@@ -10,13 +10,13 @@ import numpy as np
 
 from lwcnn.data import known
 from lwcnn.data.arrays import read_arrays
-from lwcnn.data.checks import Splits, check_image_array, check_splits, is_default, warn_of_copies
+from lwcnn.data.checks import check_image_array, check_splits, is_default, warn_of_copies
 from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, resize_images
 from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
 from lwcnn.data.sources import find_dataset, read_public
-from lwcnn.data.splits import Part, hash_images, is_among
+from lwcnn.data.splits import Part, Splits, hash_images, is_among
 from lwcnn.system.errors import LwcnnError, located, wrong
 from lwcnn.system.files import StrPath
 from lwcnn.system.safe_text import path_part

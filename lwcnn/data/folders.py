@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data.checks import Splits
 from lwcnn.data.image_files import NUM_COPIES, Size, check_size, choose_shape, find_images, is_image, read_images
 from lwcnn.data.sources import cache_folder
+from lwcnn.data.splits import Splits
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.npz import load_npz, save_npz
 from lwcnn.system.safe_text import one_line, path_part

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data.checks import Part, Splits, decode_class_names
+from lwcnn.data.checks import decode_class_names
 from lwcnn.data.image_files import read_images
-from lwcnn.data.splits import TEST_FRACTION, split_for_training
+from lwcnn.data.splits import TEST_FRACTION, Part, Splits, split_for_training
 from lwcnn.system.errors import Unavailable, located, wrong
 from lwcnn.system.files import StrPath, require_available
 from lwcnn.system.npz import load_npz

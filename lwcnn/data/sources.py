@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from lwcnn.data import formats
-from lwcnn.data.checks import Splits
 from lwcnn.data.known import ENTRIES
+from lwcnn.data.splits import Splits
 from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.files import StrPath
 from lwcnn.system.locking import locked

@@ -1,7 +1,8 @@
-"""Stratified splits of a training set, determined by the labels and a seed."""
+"""The parts of a dataset, and stratified splits, determined by the labels and a seed."""
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,21 @@ Part = tuple[np.ndarray, np.ndarray]
 IndexPair = tuple[np.ndarray, np.ndarray]
 """Indices of the training images and of the others."""
 TEST_FRACTION = 0.2
+
+
+class Splits(NamedTuple):
+    """Parts of a dataset, with class names and names of image files (else empty tuples) and `mirror` if it is known.
+
+    Without test images, `test` is None: the images with the lowest `keys` (n,), by default hashes of the pixels, are
+    then set aside for testing.
+    """
+
+    train: Part
+    test: Part | None
+    class_names: tuple[str, ...] = ()
+    mirror: bool | None = None
+    keys: np.ndarray | None = None
+    files: tuple[str, ...] = ()  # of the training images, then of the test images
 
 
 def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:

@@ -126,9 +126,8 @@ def check_finished(path: Path, identity: dict, needed: str = "test_accuracy") ->
     config, checksum, accuracy = result["config"], result["data_checksum"], result[needed]
     if not isinstance(config, dict) or not isinstance(checksum, str) or not isinstance(accuracy, (int, float)):
         raise wrong(f"Move {path} away and run again", "a file that is not the result of a run")
-    if differing := sorted(
-        set(_differences(config, identity["config"])) - {"question", "start"}
-    ):  # which only describe
+    describing = {"question", "start"}  # entries that do not determine the weights
+    if differing := sorted({*_differences(config, identity["config"])} - describing):
         is_computing = any(name.startswith("computing") for name in differing)
         raise LwcnnError(
             f"{path} was made with another configuration; move it away, or use other folders for results and models. "

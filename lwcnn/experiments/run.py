@@ -128,7 +128,7 @@ def _measure(model: keras.Model, sequence: PhaseSequence, data: Dataset, logits:
         "confusion_matrix": test["confusion_matrix"],
         "history": sequence.records,
         "train_seconds": sequence.seconds,
-        "weights": None,
+        "weights": None,  # the path of the released model, set by `release_best`
     }
 
 
