@@ -5,10 +5,9 @@ run, or <dataset>/<experiment>/<preset>.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 import keras
 import pandas as pd
@@ -193,22 +192,32 @@ def _latency(evidence: Evidence, network: Network, runtime: str) -> Measurement:
     return Measurement(found["p50_ms"], "ms", 3 if found["p50_ms"] < 10 else 0, origin=origin)
 
 
-def _benchmark(name: str, keys: Sequence[str], template: str) -> Callable[..., str]:
-    """Returns a function that fills the template with the row of a benchmark that has these values of the keys."""
+def _benchmark(evidence: Evidence, name: str, row: str, column: str) -> str:
+    """Returns a column of the row with these values of the benchmark's keys, as a mean if there are several seeds."""
+    found = [
+        one[column]
+        for one in evidence.benchmark(name)["rows"]
+        if [str(one[key]).removesuffix(".0") for key in _KEYS[name]] == row.split() and column in one
+    ]
+    if not found:
+        raise MissingInput(f"`python benchmarks/{name}.py` has not measured {column} of {row}")
+    return f"{sum(found) / len(found):{_COLUMNS[column]}}".removesuffix("%")
 
-    def find(evidence: Evidence, *values: str) -> str:
-        for row in evidence.benchmark(name)["rows"]:
-            if all(str(row[key]).removesuffix(".0") == value for key, value in zip(keys, values)):
-                return template.format(**row).removesuffix("%")
-        raise MissingInput(f"`python benchmarks/{name}.py` has not measured {', '.join(values)}")
 
-    return find
+_KEYS = {
+    "canvas": ("model",),
+    "mlperf_tiny": ("network", "precision"),
+    "prune": ("method", "experiment", "epochs"),
+    "shrink": ("experiment", "sparsity"),
+    "train_step": ("workload", "contender", "threads"),
+}
+"""What names a row of a benchmark."""
 
+_COLUMNS = dict.fromkeys(("accuracy", "test_accuracy", "int8_accuracy"), ".2%")
+_COLUMNS |= dict.fromkeys(("ece", "mean_iou", "average_precision"), ".1%")
+_COLUMNS |= {"params": ",.0f", "size_bytes": ",.0f", "p50_ms": ".3f", "median": ".1f"}
+"""Columns of benchmarks and their formats."""
 
-_retrained = partial(_benchmark, "prune", ("method", "experiment", "epochs"))
-_mlperf = partial(_benchmark, "mlperf_tiny", ("network", "precision"))
-_RETRAINED = r"without (channels|weights) (\w+) (\d+)"
-_MLPERF = r"MLPerf Tiny (ResNet-8|Wren|Wren-fast) (float32|int8)"
 _GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"
 VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP}:([\w ]+)": _quantity,
@@ -217,9 +226,6 @@ VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP} pair (\w+) (\w+)": _pair,
     rf"{_GROUP} folds (from scratch|not reset):(each|spread|test_accuracy)": _folds,
     rf"{_GROUP} branch (original|augmented)": _branch,
-    r"canvas (\w+):(mean_iou|average_precision)": lambda evidence, model, score: percent(
-        where(pd.DataFrame(evidence.benchmark("canvas")["rows"]), model=model)[score].mean(), 1
-    ),
     r"trial (\S+)": _trial,
     r"trial (\S+) gain over (\S+)": _trial,
     r"unfreezing (lowest|highest)": _unfreezing,
@@ -231,13 +237,5 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"highest load (before|after)": lambda evidence, when: (
         f"{max(evidence.benchmark(name)['machine'][f'load_average_{when}'] for name in BENCHMARKS):.1f}"
     ),
-    r"pruned (\w+) ([\d.]+)": _benchmark("shrink", ("experiment", "sparsity"), "{int8_accuracy:.2%}"),
-    rf"{_RETRAINED}:after": _retrained("{test_accuracy:.2%}"),
-    rf"{_RETRAINED}:int8": _retrained("{int8_accuracy:.2%}"),
-    rf"{_RETRAINED}:parameters": _retrained("{params:,}"),
-    r"step (\w+) (\w+) (\d)": _benchmark("train_step", ("workload", "contender", "threads"), "{median:.1f}"),
-    rf"{_MLPERF}:accuracy": _mlperf("{accuracy:.2%}"),
-    rf"{_MLPERF}:ECE": _mlperf("{ece:.1%}"),
-    rf"{_MLPERF}:bytes": _mlperf("{size_bytes:,}"),
-    rf"{_MLPERF}:ms": _mlperf("{p50_ms:.3f}"),
+    rf"({'|'.join(_KEYS)}) ([\w. -]+):({'|'.join(_COLUMNS)})": _benchmark,
 }

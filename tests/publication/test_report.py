@@ -117,7 +117,7 @@ def test_what_is_not_there_is_marked(tmp_path):
         ("cifar10/paper/ful:val", "Did you mean 'full'"),
         ("cifar10/paper/full:vla", "Did you mean 'val'"),
         ("cifar10:val", "A value is named as in"),
-        ("MLPerf Tiny ResNet-8 int8:byte", "A value is named as in"),
+        ("mlperf_tiny ResNet-8 int8:byte", "A value is named as in"),
     ],
 )
 def test_a_name_that_stands_for_nothing_is_an_error(evidence, name, said):
