@@ -184,17 +184,6 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
-    """Returns test logits scaled by temperatures that are cross-fitted on the test images, and these temperatures.
-
-    Even rows are divided by the temperature fitted on odd rows and vice versa. The canonical order of a dataset is
-    independent of class, so both halves have the same distribution.
-    """
-    even, odd = (fit_temperature(logits[other::2], labels[other::2]) for other in (1, 0))
-    divisors = np.where(np.arange(len(logits)) % 2, odd, even)[:, None]
-    return np.asarray(logits, dtype=float) / divisors, (even, odd)
-
-
 def measure_calibration(
     validation_logits: np.ndarray, validation_labels: np.ndarray, logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:

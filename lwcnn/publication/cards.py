@@ -14,8 +14,7 @@ from lwcnn.models.description import Description, model_checksum, read_descripti
 from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
 from lwcnn.publication.names import command_name, display_name, named
-from lwcnn.publication.tables.calibration import measure
-from lwcnn.publication.tables.networks import mean_accuracy
+from lwcnn.publication.tables.networks import mean_accuracy, temperatures
 from lwcnn.publication.tables.table import Columns, table_of
 from lwcnn.system.errors import wrong
 from lwcnn.system.files import read_text, write_atomically
@@ -145,14 +144,14 @@ def _int8(path: Path, told: Description, evidence: Evidence) -> str:
 
 
 def _calibration(told: Description, run: dict, network: Network) -> str:
-    found = or_missing(measure, network)
-    if isinstance(found, MissingInput) or set(found.temperatures) == {1.0}:  # as if all validation images are right
+    runs = or_missing(lambda: network.scaled_runs)
+    if isinstance(runs, MissingInput) or set(runs["temperature"]) == {1.0}:  # as if all validation images are right
         return f"The expected calibration error is {percent(run['ece'])}; no temperature was fitted."
-    origin = "validation images" if found.on_validation else "the other half of the test images"
     own = f" The temperature of this file is {told.temperature:.3f}." if told.temperature else ""
     return (
-        f"The expected calibration error is {percent(found.ece)}, or {percent(found.ece_scaled)} after the logits are "
-        f"divided by a temperature of {' to '.join(found.ends())}, fitted on {origin} (seeds: {found.num_seeds}).{own}"
+        f"The expected calibration error is {percent(runs['ece'].mean())}, or {percent(runs['ece_scaled'].mean())} "
+        f"after the logits are divided by a temperature of {temperatures(runs)}, fitted on validation images "
+        f"(seeds: {len(runs)}).{own}"
     )
 
 

@@ -140,6 +140,14 @@ class Network:
         """The network with random weights, to count its parameters."""
         return untrained_network(self.dataset, self.experiment)
 
+    @property
+    def scaled_runs(self) -> pd.DataFrame:
+        """The runs with a temperature that was fitted on validation images; runs of earlier versions have none."""
+        runs = self.runs.dropna(subset=["ece_scaled"]) if "ece_scaled" in self.runs else self.runs.iloc[:0]
+        if runs.empty:
+            raise MissingInput(f"no run of `{self.experiment}` on {self.dataset} has a temperature: train it again")
+        return runs
+
     @cached_property
     def correct(self) -> np.ndarray:
         """Which test images the runs classify correctly, bool of shape (seeds, images)."""

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 import keras
-import pandas as pd
 
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES

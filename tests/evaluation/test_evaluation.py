@@ -18,7 +18,6 @@ from lwcnn.evaluation.metrics import (
     fit_temperature,
     precision_recall_f1,
     reliability_bins,
-    scale_cross_fitted,
     summarize,
     top_k_accuracy,
 )
@@ -104,17 +103,6 @@ def test_temperature_is_that_of_the_least_loss(scored):
     always_right = np.eye(3)[[0, 1, 2]]
     assert fit_temperature(always_right, np.arange(3)) == 1  # no reason to be surer than the model
     assert fit_temperature(always_right, np.array([1, 2, 0])) == pytest.approx(20, rel=1e-3)
-
-
-def test_temperatures_are_those_of_the_other_half(scored):
-    logits, labels = 3 * scored[0], scored[1]
-    scaled, temperatures = scale_cross_fitted(logits, labels)
-    first, second = (fit_temperature(logits[k::2], labels[k::2]) for k in (1, 0))
-    assert temperatures == (first, second)
-    np.testing.assert_allclose(scaled[::2] * first, logits[::2], rtol=1e-6)
-    np.testing.assert_allclose(scaled[1::2] * second, logits[1::2], rtol=1e-6)
-    assert expected_calibration_error(scaled, labels) < expected_calibration_error(logits, labels)
-    assert accuracy(scaled, labels) == accuracy(logits, labels)
 
 
 def test_calibration_error_by_hand():

@@ -15,7 +15,7 @@ from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import named
-from lwcnn.publication.tables import ablations, accuracies, calibration, networks
+from lwcnn.publication.tables import ablations, accuracies, networks
 from lwcnn.publication.tables.accuracies import confused_classes
 from lwcnn.publication.tables.benchmarks import benchmark_table
 from lwcnn.publication.tables.catalogue import all_tables, fill, write_tables
@@ -73,8 +73,8 @@ def test_calibration_compares_the_same_seeds(tmp_path):
     scaled = {"ece_scaled": 0.02, "test_loss": 0.5, "test_loss_scaled": 0.4, "temperature": 2.0}
     write_run(tmp_path, "mnist/paper/full", 0, 10, ece=0.3)  # never scaled
     write_run(tmp_path, "mnist/paper/full", 1, 10, ece=0.1, **scaled)
-    found = calibration.measure(Evidence(tmp_path).network("mnist", "paper"))
-    assert (found.ece, found.ece_scaled, found.num_seeds) == (0.1, 0.02, 1)
+    runs = Evidence(tmp_path).network("mnist", "paper").scaled_runs
+    assert runs[["seed", "ece", "ece_scaled"]].to_numpy().tolist() == [[1, 0.1, 0.02]]
 
 
 def test_ablations_pair_the_seeds(evidence):

@@ -12,7 +12,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import auc, roc_curve
 from threadpoolctl import threadpool_limits
 
-from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, scale_cross_fitted
+from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins
 from lwcnn.experiments.release import NUM_FEATURE_IMAGES
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import summed_confusion
@@ -65,18 +65,16 @@ def plot_roc(logits, labels, class_names: Sequence[str], title: str = "", *, ax:
 def plot_reliability(
     logits: np.ndarray, labels: np.ndarray, title: str = "", temperature: float | None = None, *, ax: Axes
 ):
-    """Draws accuracy against confidence, before and after temperature scaling; ECE in the legend.
+    """Draws accuracy against confidence, before and, with a temperature, after its scaling; ECE in the legend.
 
-    Without a temperature, each half of the images is scaled by the one fitted on the other half. Bars show the share of
-    the images in each bin. There are 15 bins, as in the ECE; fewer, but at least 5, below 300 images. The accuracy of a
-    bin of fewer than ten images is not drawn; below 1,000 images, that of fewer than a hundredth, or of one image.
+    Bars show the share of the images in each bin. There are 15 bins, as in the ECE; fewer, but at least 5, below 300
+    images. The accuracy of a bin of fewer than ten images is not drawn; below 1,000 images, that of fewer than a
+    hundredth, or of one image.
     """
     num_bins, least = int(np.clip(len(labels) // 20, 5, 15)), np.clip(len(labels) / 100, 2, 10)
+    models = {"as trained": (logits, BASELINE, "o")}
     if temperature:
-        scaling, scaled = "temperature-scaled", logits / temperature
-    else:
-        scaling, scaled = "temperature-scaled, cross-fitted", scale_cross_fitted(logits, labels)[0]
-    models = {"as trained": (logits, BASELINE, "o"), scaling: (scaled, BEST, "s")}
+        models["temperature-scaled"] = (logits / temperature, BEST, "s")
     for i, (name, (values, color, marker)) in enumerate(models.items()):
         confidence, accuracy, count = reliability_bins(values, labels, num_bins)
         shown = count >= min(least, count.max())

@@ -8,7 +8,7 @@ from pathlib import Path
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement, or_missing
-from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, networks
+from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, networks
 from lwcnn.publication.tables.table import Table
 from lwcnn.system.errors import require_known, wrong
 from lwcnn.system.files import StrPath, read_text, write_atomically
@@ -18,8 +18,7 @@ _FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
     accuracies.folds, accuracies.confused_classes, accuracies.class_accuracies,
     networks.headline, networks.reproduction, networks.improved, networks.efficiency,
     ablations.method, ablations.parts, ablations.techniques,
-    calibration.calibration, calibration.family_calibration,
-    networks.references, networks.published, benchmarks.int8, benchmarks.bench,
+    networks.calibration, networks.references, networks.published, benchmarks.int8, benchmarks.bench,
 )  # fmt: skip
 TABLES: dict[str, Callable[[Evidence], Table]] = {function.__name__: function for function in _FUNCTIONS}
 TABLES |= audit.AUDITS | {name: partial(benchmarks.measured, name) for name in benchmarks.COLUMNS}

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
-from lwcnn.experiments.results import DISPLAY_NAMES, load_networks
+from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, load_networks
 from lwcnn.models.cost import count_macs
 from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED, REFERENCES
 from lwcnn.publication.evidence import Evidence, Network
@@ -30,6 +30,12 @@ _SHIPPED = {
     ),
 }  # fmt: skip
 SHIPPED = [(dataset, name) for dataset, names in _SHIPPED.items() for name in names]
+
+_TUNED = [("fashion_mnist", "paper"), ("fashion_mnist", "paper_tuned"), ("cifar10", "paper_tuned")]
+CALIBRATED = sorted(
+    [*_TUNED, *(pair for pair in SHIPPED if pair != ("mnist", "paper"))],  # whose runs have no temperature
+    key=lambda pair: DATASET_ORDER.index(pair[0]),
+)
 
 _REPRODUCTION = ("paper", "paper_as_published", "paper_tuned")
 _MORE = {"mnist": ("paper_batch64",), "cifar10": ("paper_tuned_one_go",)}
@@ -103,6 +109,29 @@ def improved(evidence: Evidence) -> Table:
     columns: Columns = {"to beat": goal("beat"), "goal": goal("least"), "aim": goal("aim")}
     columns = _DATA | _EXPERIMENT | _PARAMETERS | _BUDGET | _TEST | columns
     return _by_dataset(evidence, columns, pairs, "llrlllllll")
+
+
+def calibration(evidence: Evidence) -> Table:
+    """ECE and loss, before and after temperature scaling, on the same seeds."""
+
+    def mean(column: str, form: str) -> Callable[[Network], str]:
+        return lambda one: f"{one.scaled_runs[column].mean():{form}}".removesuffix("%")
+
+    columns: Columns = {
+        "seeds": lambda one: str(len(one.scaled_runs)),
+        "temperature": lambda one: temperatures(one.scaled_runs),
+        "ECE %": mean("ece", ".2%"),
+        "ECE scaled %": mean("ece_scaled", ".2%"),
+        "loss": mean("test_loss", ".3f"),
+        "loss scaled": mean("test_loss_scaled", ".3f"),
+    }
+    return _by_dataset(evidence, _DATA | _NETWORK | columns, CALIBRATED)
+
+
+def temperatures(runs: pd.DataFrame) -> str:
+    """Returns the lowest and the highest temperature; one of them if they look the same."""
+    found = runs["temperature"]
+    return " to ".join(dict.fromkeys(f"{one:.2f}" for one in (found.min(), found.max())))
 
 
 def references(evidence: Evidence) -> Table:
