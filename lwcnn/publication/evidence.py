@@ -17,7 +17,7 @@ from lwcnn.experiments import results
 from lwcnn.experiments.results import MissingInput
 from lwcnn.experiments.sequence import fit_to_images
 from lwcnn.experiments.zoo import create_model
-from lwcnn.publication.names import HEADLINE, command_name, split_epochs
+from lwcnn.publication.names import command_name, split_epochs
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz
 from lwcnn.training.optimizers import OptimizerConfig
@@ -61,20 +61,6 @@ class Evidence:
 
     def network(self, dataset: str, experiment: str, preset: str | None = None) -> "Network":
         return Network(self, dataset, experiment, preset)
-
-    def compared(self, dataset: str) -> list["Network"]:
-        """Returns the baseline, if it was run, and the best network, which can be the same.
-
-        The best is `HEADLINE` if it is released, else the released one with the highest validation accuracy.
-        """
-        names = self.runs.loc[self.runs["dataset"] == dataset, "experiment"].unique()
-        networks = {name: self.network(dataset, name) for name in names}
-        released = [one for one in networks.values() if one.released_path.exists()]
-        if not released:
-            raise MissingInput(f"no experiment on this dataset is released. Received: {dataset!r} in {self.folder}")
-        best = max(released, key=lambda one: (one.experiment == HEADLINE, one.runs["val_accuracy"].mean()))
-        baseline = networks.get(BASELINE_EXPERIMENT, best)
-        return [best] if best is baseline else [baseline, best]
 
 
 @dataclass(frozen=True)
@@ -251,8 +237,3 @@ def summed_confusion(runs: pd.DataFrame) -> np.ndarray:
 def pair_share(matrix: np.ndarray, a: int, b: int) -> float:
     """Returns the fraction of all errors that confuse two classes, either way."""
     return float((matrix[a, b] + matrix[b, a]) / (matrix.sum() - np.trace(matrix)))
-
-
-def class_means(runs: pd.DataFrame) -> pd.Series:
-    """Returns the mean accuracy over seeds by class name."""
-    return pd.DataFrame(list(runs["per_class_accuracy"])).mean()

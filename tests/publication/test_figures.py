@@ -167,36 +167,39 @@ def points(*rows):
     return frame.assign(**{end: frame[end].astype(float).fillna(frame[of]) for end, of in bounds.items()}).fillna(OURS)
 
 
-def test_tradeoff_holds_points_and_front(ax):
+def drawn_points(ax):
+    """The points of an axis, by marker and color of the face, without the bars of their spread."""
+    lines = [line for line in ax.lines if line.get_marker() not in ("None", None, "")]
+    return {tuple(line.get_xydata()[0]): (line.get_marker(), to_hex(line.get_markerfacecolor())) for line in lines}
+
+
+def test_costs_hold_points_names_and_front():
     shown = points(("a", 10, 50), ("b", 20, 40), ("c", 30, 90, RECORD), ("", 30, 80))
     assert pareto_front(shown)["name"].tolist() == ["a", "c"]
-    figures.plot_tradeoff(shown, "cost", ax=ax)
-    lines = {line.get_label(): line for line in ax.lines}
-    np.testing.assert_allclose(lines[OURS].get_xydata(), [[10, 50], [20, 40], [30, 80]])
-    np.testing.assert_allclose(lines["Pareto front"].get_xydata(), [[10, 50], [30, 50], [30, 90]])
-    assert {"a", "b", "c"} == set(written(ax.texts))
-    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    ax = figures.plot_costs({"cost": shown}, with_front=True).axes[0]
+    assert drawn_points(ax).keys() == {(10, 50), (20, 40), (30, 90), (30, 80)}
+    (front,) = (line for line in ax.lines if line.get_label() == "Pareto front")
+    np.testing.assert_allclose(front.get_xydata(), [[10, 50], [30, 50], [30, 90]])
+    assert {"", "a", "b", "c"} == set(written(ax.texts))
+    boxes = [Text.get_window_extent(text) for text in ax.texts if text.get_text()]
     assert not any(box.count_overlaps(boxes[:i]) for i, box in enumerate(boxes)), "labels cover each other"
     with pytest.raises(LwcnnError, match="Received"):
-        figures.plot_tradeoff(points(("a", 0, 50)), "cost", ax=ax)
+        figures.plot_costs({"cost": points(("a", 0, 50))})
 
 
-def test_networks_with_one_seed_are_hollow(ax):
+def test_networks_with_one_seed_are_hollow():
     shown = points(("a", 10, 50, OURS, 45, 55, 10, 10, 1), ("b", 20, 60, OURS, 55, 65, 20, 20, 3))
-    figures.plot_tradeoff(shown, "cost", ax=ax)
-    for drawn in (ax, figures.plot_costs({"cost": shown}).axes[0]):
-        lines = {tuple(line.get_xydata()[0]): line for line in drawn.lines if line.get_marker() == "o"}
-        faces = [to_hex(lines[place].get_markerfacecolor()) for place in ((10, 50), (20, 60))]
-        assert faces == ["#ffffff", "#0072b2"]
-    assert written(ax.get_legend().get_texts())[:2] == [OURS, f"{OURS}, one seed"]
+    figure = figures.plot_costs({"cost": shown})
+    assert drawn_points(figure.axes[0]) == {(10, 50): ("o", "#ffffff"), (20, 60): ("o", "#0072b2")}
+    assert written(figure.legends[0].get_texts()) == [f"{OURS}, one seed", OURS]
 
 
 def test_costs_show_their_spread_and_no_order():
     shown = points(("a", 2, 50, OURS, 40, 60, 1, 3), ("b", 2.5, 70, MOST_ACCURATE))
-    ax = figures.plot_costs({"ms": shown}).axes[0]
-    drawn = [segment.tolist() for bars in ax.collections for segment in bars.get_segments()]
+    figure = figures.plot_costs({"ms": shown})
+    drawn = [line.get_xydata().tolist() for line in figure.axes[0].lines]
     assert [[1, 50], [3, 50]] in drawn and [[2, 40], [2, 60]] in drawn
-    assert all(len(line.get_xdata()) == 1 for line in ax.lines)
+    assert "Pareto front" not in written(figure.legends[0].get_texts())
     many = points(*((str(i), 1 + i, 50 + i) for i in range(30)))
     texts = figures.plot_costs({"ms": many, "bytes": many[:3]}).axes[0].texts
     assert set(written(texts)) == {str(i) for i in range(30)}, "every network has its name"
@@ -204,11 +207,10 @@ def test_costs_show_their_spread_and_no_order():
 
 @pytest.mark.parametrize("cost", [0.33, 33e6])
 def test_the_axis_of_one_network_has_few_ticks_and_no_front(cost):
-    ax = figures.plot_costs({"cost": points(("a", cost, 50))}).axes[0]
-    low, high = ax.get_xlim()
-    assert 2 <= sum(low <= tick <= high for tick in ax.get_xticks()) <= 6
-    figures.plot_tradeoff(points(("a", cost, 50)), "cost", ax=ax)
-    assert "Pareto front" not in written(ax.get_legend().get_texts())
+    figure = figures.plot_costs({"cost": points(("a", cost, 50))}, with_front=True)
+    low, high = figure.axes[0].get_xlim()
+    assert 2 <= sum(low <= tick <= high for tick in figure.axes[0].get_xticks()) <= 6
+    assert "Pareto front" not in written(figure.legends[0].get_texts())
 
 
 def test_experiments_with_one_network_share_their_latency(inputs):
@@ -588,8 +590,8 @@ def test_training_is_drawn_in_minutes_from_the_fastest_to_the_slowest_seed(three
         ax for ax in tradeoffs.costs(three_networks).axes if ax.get_xlabel().startswith("training on a CPU, minutes")
     )
     assert {float(line.get_xdata()[0]) for line in ax.lines if line.get_marker() in "o*"} == {3.0}
-    across = [bar.get_segments()[0] for bar in ax.collections if len({y for _, y in bar.get_segments()[0]}) == 1]
-    assert [segment[:, 0].tolist() for segment in across] == [[2.0, 4.0]] * 3
+    across = [line.get_xdata() for line in ax.lines if len(set(line.get_ydata())) == 1 < len(line.get_xdata())]
+    assert [list(ends) for ends in across] == [[2.0, 4.0]] * 3
 
 
 def test_a_network_of_which_one_cost_is_known_is_drawn_only_if_the_others_have_no_more(three_networks, tmp_path):

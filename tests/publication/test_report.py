@@ -104,9 +104,9 @@ def test_what_is_not_there_is_marked(tmp_path):
     for name in ("improved", "method", "parts", "efficiency", "calibration", "audit_paper"):
         assert r"\notrun{}" in TABLES[name](none).latex(), name
     source = tmp_path / "report.tex"
-    source.write_text(r"\begin{document}\generated{confused_classes}\generated{improved}\end{document}")
+    source.write_text(r"\begin{document}\generated{tta}\generated{improved}\end{document}")
     made = generate(source, tmp_path, none)
-    assert r"\notrun{}" in made.tables["confused_classes"] and made.missing
+    assert r"\notrun{}" in made.tables["tta"] and made.missing
 
 
 @pytest.mark.parametrize(

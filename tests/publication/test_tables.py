@@ -3,11 +3,10 @@
 import json
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 from made_data import ROOT
-from publication.made_results import CLASSES, write_folds, write_run, write_run_of_classes
+from publication.made_results import write_folds, write_run
 from scipy.stats import binomtest
 
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, only
@@ -16,7 +15,6 @@ from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import named
 from lwcnn.publication.tables import ablations, accuracies, networks
-from lwcnn.publication.tables.accuracies import confused_classes
 from lwcnn.publication.tables.benchmarks import benchmark_table
 from lwcnn.publication.tables.catalogue import all_tables, fill, write_tables
 from lwcnn.publication.tables.table import Table, to_latex
@@ -186,28 +184,6 @@ def test_tables_are_filled_between_their_marks(evidence, tmp_path):
 def test_pages_have_the_tables_of_the_committed_results(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert fill(text, Evidence(ROOT / "results")) == text, "run: lwcnn table --write README.md docs/*.md"
-
-
-def write_confusions(folder, experiment, wrong):
-    """A released run that takes `wrong` of each hundred images of one class for another, by (class, other)."""
-    labels = np.repeat(np.arange(10), 100)
-    classes = labels.copy()
-    for (label, other), count in wrong.items():
-        classes[100 * label : 100 * label + count] = other
-    path = write_run_of_classes(folder, f"cifar10/{experiment}/full", 0, labels, classes, CLASSES)
-    path.with_name("released.npz").touch()
-
-
-def test_confused_pairs_are_those_of_the_best_network(tmp_path):
-    write_confusions(tmp_path, "paper", {(0, 1): 60, (2, 3): 20, (3, 2): 10, (4, 5): 10})
-    write_confusions(tmp_path, "paper_tuned", {(2, 3): 5, (3, 2): 10, (0, 1): 5, (4, 5): 30})
-    rows = [[str(cell) for cell in row] for row in confused_classes(Evidence(tmp_path)).rows]
-    assert rows[:3] == [
-        ["class4 and class5", "10.0", "60.0"],
-        ["class2 and class3", "30.0", "30.0"],
-        ["class0 and class1", "60.0", "10.0"],
-    ]
-    assert rows[-1] == ["error rate, %", "10.0", "5.0"]
 
 
 def test_p_values_of_many_seeds_are_a_range():

@@ -15,4 +15,4 @@ from lwcnn.publication.figures.outputs import (
     plot_reliability,
     plot_roc,
 )
-from lwcnn.publication.figures.tradeoffs import plot_costs, plot_tradeoff
+from lwcnn.publication.figures.tradeoffs import plot_costs

@@ -28,7 +28,7 @@ FIGURES = {function.__name__: function for function in _FUNCTIONS}
 ONLY_CIFAR10 = ("method", "frontier", "ablation", "techniques", "robustness", "architecture_wren")
 """Figures for CIFAR-10; for other datasets, they are drawn only if they are named."""
 
-PRINTED = ("method", "frontier", "parts", "techniques", "costs", "reliability", "right_and_wrong")
+PRINTED = ("method", "frontier", "parts", "techniques", "costs", "reliability", "confusion", "right_and_wrong")
 """Figures of CIFAR-10 that the report prints: they are written as PDF too."""
 
 

@@ -15,7 +15,7 @@ from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput, load_test_lab
 from lwcnn.models.description import read_input_shape
 from lwcnn.models.io import load_model
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network
-from lwcnn.publication.names import budget, display_name, is_part, list_seeds
+from lwcnn.publication.names import HEADLINE, budget, display_name, is_part, list_seeds
 from lwcnn.system.safe_text import plot_text
 
 VARIANTS = {*PAPER_EXPERIMENTS, "paper_tuned_one_go", "repo_baseline_frozen"} - {BASELINE_EXPERIMENT}
@@ -60,8 +60,20 @@ class Inputs:
 
     @cached_property
     def compared(self) -> list[Network]:
-        """The baseline, if it was run, and the best network."""
-        return self.evidence.compared(self.dataset)
+        """The baseline, if it was run, and the best network, which can be the same.
+
+        The best is `HEADLINE` if it is released, else the released one with the highest validation accuracy.
+        """
+        runs = self.evidence.runs
+        names = runs.loc[runs["dataset"] == self.dataset, "experiment"].unique()
+        networks = {name: self.network(name) for name in names}
+        released = [one for one in networks.values() if one.released_path.exists()]
+        if not released:
+            found = f"{self.dataset!r} in {self.evidence.folder}"
+            raise MissingInput(f"no experiment on this dataset is released. Received: {found}")
+        best = max(released, key=lambda one: (one.experiment == HEADLINE, one.runs["val_accuracy"].mean()))
+        baseline = networks.get(BASELINE_EXPERIMENT, best)
+        return [best] if best is baseline else [baseline, best]
 
     @property
     def best(self) -> Network:

@@ -1,6 +1,6 @@
 """Accuracy against cost: parameters, multiply-accumulates, bytes, milliseconds, minutes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 import matplotlib
@@ -19,7 +19,7 @@ from lwcnn.publication.claims import PUBLISHED
 from lwcnn.publication.evidence import where
 from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, legend_below, new_panels, styled
+from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, legend_below, new_panels
 from lwcnn.publication.names import display_name
 from lwcnn.system.errors import wrong
 
@@ -31,62 +31,46 @@ KINDS = {MOST_ACCURATE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s")
 SMALL, ZOOM = (9_000, 100_000), (85, 95)  # parameters and accuracies of the networks on the frontier
 PLACES = [(6, 0), (-6, 0), (0, 9), (0, -9)]
 PLACES += [(side, up * 7 * i) for i in range(1, 12) for side in (6, -6, 0, 24, -24, 48, -48) for up in (1, -1)]
-"""Places of a label, in points to the right of its network and above it, the best first."""
+"""Places of a name, in points to the right of its network and above it, the best first."""
 
 THIN = {"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 0, "shrinkB": 2}
 INTERVALS = "95% bootstrap intervals over seeds and images; hollow: one seed, over images"
 
 
-@styled(6.5, 3.8)
-def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax: Axes):
-    """Draws accuracy against cost on a logarithmic axis, with labels and the Pareto front of the means as steps.
-
-    A row is a network: `name`, `kind` of `KINDS`, `cost` above 0, `accuracy` in percent, with the ends `low` and `high`
-    of its 95% interval. Networks with `seeds` 1, whose interval covers the images alone, are hollow.
-    """
-    if points.empty or not (points["cost"] > 0).all():
-        raise wrong("Give points with a cost above 0", points["cost"].tolist())
-    for kind, (color, marker) in KINDS.items():
-        shown = points[points["kind"] == kind]
-        for cost, *ends in shown[["cost", "low", "high"]].dropna().itertuples(index=False):
-            ax.plot([cost, cost], ends, color=color, linewidth=0.9, alpha=0.7)
-        single = shown["seeds"] == 1
-        for some, is_hollow in ((shown[~single], False), (shown[single], True)):
-            if len(some):
-                ax.plot(some["cost"], some["accuracy"], marker, **_marker(kind, is_hollow))
-    front = pareto_front(points)
-    steps = np.repeat(front["cost"], 2)[1:], np.repeat(front["accuracy"], 2)[:-1]
-    front_label = "Pareto front" if len(front) > 1 else None
-    ax.plot(*steps, color=BLACK, linewidth=0.8, linestyle=(0, (4, 2)), label=front_label, zorder=1)
-    _logarithmic(ax, points["cost"])
-    ax.set(xlabel=cost_label, ylabel="test accuracy, %", title=title)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
-    _label(ax, points)
-
-
 @matplotlib.rc_context(fname=style.STYLE)
-def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
-    """Draws a panel per cost, each network with its name, and bars for intervals and spreads.
+def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "", with_front: bool = False) -> Figure:
+    """Draws accuracy against each cost on a logarithmic axis, and on request the Pareto front of the means as steps.
 
-    `panels` maps the label of a cost to points as in `plot_tradeoff`, with `cost_low` and `cost_high`, the ends of its
-    spread. No front is drawn: if spreads overlap, the data give no order.
+    `panels` maps the label of a cost to its points. A row is a network: `name`, `kind` of `KINDS`, `cost` above 0,
+    `accuracy` in percent, with the ends `low` and `high` of its 95% interval, nan if it is unknown, and `cost_low` and
+    `cost_high`, the ends of the cost's spread. Networks with `seeds` 1, whose interval covers the images alone, are
+    hollow. Draw no front where spreads overlap, because the data give no order there.
     """
-    rows = -(-len(panels) // 2)
-    figure, axes = new_panels(6.8, 0.6 + 3.0 * rows, 2, rows, sharey=True)
-    for (label, shown), ax in zip(panels.items(), axes):
-        for one in shown.itertuples():
-            across = [[one.cost - one.cost_low], [one.cost_high - one.cost]]
-            up = [[one.accuracy - one.low], [one.high - one.accuracy]]
-            look = _marker(one.kind, one.seeds == 1)
-            ax.errorbar(one.cost, one.accuracy, up, across, fmt=KINDS[one.kind][1], elinewidth=1, **look)
-        _logarithmic(ax, pd.concat([shown["cost_low"], shown["cost_high"]]))
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = new_panels(6.8, 0.8 + 3.0 * rows, columns, rows, sharey=True)
+    for (label, points), ax in zip(panels.items(), axes):
+        if not (points["cost"] > 0).all():
+            raise wrong("Give points with a cost above 0", points["cost"].tolist())
+        for kind, (color, marker) in KINDS.items():
+            bar: Look = {"color": color, "linewidth": 0.9}
+            for one in points[points["kind"] == kind].itertuples():
+                ax.plot([one.cost, one.cost], [one.low, one.high], **bar)
+                ax.plot([one.cost_low, one.cost_high], [one.accuracy, one.accuracy], **bar)
+                ax.plot(one.cost, one.accuracy, marker, **_marker(kind, one.seeds == 1))
+        front = pareto_front(points)
+        if with_front and len(front) > 1:
+            steps = np.repeat(front["cost"], 2)[1:], np.repeat(front["accuracy"], 2)[:-1]
+            ax.plot(*steps, color=BLACK, linewidth=0.8, linestyle=(0, (4, 2)), label="Pareto front", zorder=1)
+        _logarithmic(ax, points["cost"])
         ax.set(xlabel=label, ylabel="test accuracy, %" if ax in axes[::2] else "")
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
     figure.suptitle(title)
     legend_below(figure)
-    for shown, ax in zip(panels.values(), axes):
-        _label(ax, shown, bold="")  # a bold font adds 5 kB to the PDF
+    figure.draw_without_rendering()  # names are placed in pixels, so the layout has to be known
+    for points, ax in zip(panels.values(), axes):
+        _label(ax, points.sort_values("cost"))
     return figure
 
 
@@ -103,68 +87,39 @@ def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=0)]
 
 
-def _label(ax: Axes, points: pd.DataFrame, bold: str = MOST_ACCURATE) -> None:
-    """Writes names beside their points, with thin lines to distant ones.
+def _label(ax: Axes, points: pd.DataFrame) -> None:
+    """Writes the names of points, in their order, each at the first of `PLACES` where it covers nothing.
 
-    Names are placed one after the other. Several orders are tried; the one with the fewest crossings is kept.
-    """
-    figure = cast(Figure, ax.figure)
-    figure.draw_without_rendering()  # places are in pixels: the layout has to be known
-    texts: dict[int, Annotation] = {}
-    for i, one in enumerate(points.itertuples()):
-        if one.name:
-            look: Look = {"va": "center", "fontsize": 6.5, "weight": "bold" if one.kind == bold else "normal"}
-            where: Look = {"xytext": PLACES[0], "textcoords": "offset points", "arrowprops": THIN}
-            texts[i] = ax.annotate(one.name, (one.cost, one.accuracy), **where, **look)
-    drawn = [line for line in ax.lines if line.get_linestyle() != "None"]
-    lines = [line.get_transform().transform_path(line.get_path()) for line in drawn]
-    lines += [ax.transData.transform_path(path) for bars in ax.collections for path in bars.get_paths()]
-    spots = ax.transData.transform(points[["cost", "accuracy"]])
-    keys: list[Callable[[int], float]] = [float, lambda i: -len(texts[i].get_text()), lambda i: -spots[i][0]]
-    found = [_arrange(ax, {i: texts[i] for i in sorted(texts, key=key)}, spots, lines) for key in keys]
-    _, places = min(found, key=lambda one: one[0])
-    for i, place in places.items():
-        _place(texts[i], *place)
-        cast(FancyArrowPatch, texts[i].arrow_patch).set_visible(_is_distant(*place))
-
-
-def _arrange(
-    ax: Axes, texts: Mapping[int, Annotation], spots: np.ndarray, lines: list[Path]
-) -> tuple[tuple[int, int], dict[int, tuple[int, int]]]:
-    """Chooses for each name, in order, the nearest place that covers nothing and whose line crosses least.
-
-    Returns how many names, points and lines are crossed, the number of lines, and the places, by number of the spot.
+    Distant names have a thin line, which crosses no name, no other point and no other such line.
     """
     radius = 3 * cast(Figure, ax.figure).dpi / 72
-    around = [Bbox([spot - 2 * radius, spot + 2 * radius]) for spot in spots]  # a name here would seem to be the spot's
-    labels: list[Bbox] = []
+    spots = ax.transData.transform(points[["cost", "accuracy"]])
+    drawn = [line for line in ax.lines if line.get_linestyle() != "None" and not np.isnan(line.get_xydata()).any()]
+    lines = [line.get_transform().transform_path(line.get_path()) for line in drawn]
+    names: list[Bbox] = []
     leaders: list[Path] = []
-    places: dict[int, tuple[int, int]] = {}
-    total = 0
-    for i, text in texts.items():
-        taken = [*around[:i], *around[i + 1 :], Bbox([spots[i] - radius, spots[i] + radius]), *labels]
-        apart = [spot for spot in spots if np.abs(spot - spots[i]).max() > 2 * radius]
-        others = [Bbox([spot - radius, spot + radius]) for spot in apart]
-        usable: list[tuple[int, tuple[int, int]]] = []  # how many things the line crosses, and the place
+    for one, spot in zip(points.itertuples(), spots):
+        text = ax.annotate(
+            one.name, (one.cost, one.accuracy), PLACES[0], textcoords="offset points", arrowprops=THIN, va="center",
+            fontsize=6.5, weight="bold" if one.kind == MOST_ACCURATE else "normal",
+        )  # fmt: skip
+        others = [other for other in spots if np.abs(other - spot).max() > 2 * radius]
+        marks = [Bbox([other - radius, other + radius]) for other in others]
+        around = [Bbox([other - 2 * radius, other + 2 * radius]) for other in others]  # would seem to be theirs
         for place in PLACES:
-            box = _place(text, *place)
-            is_free = not box.count_overlaps(taken) and not any(line.intersects_bbox(box, False) for line in lines)
-            if not (is_free and ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max)):
-                continue
-            crossed = sum(line.intersects_bbox(box, False) for line in leaders)
-            if _is_distant(*place):
-                leader = Path([spots[i], np.mean(box.get_points(), axis=0)])
-                crossed += sum(leader.intersects_bbox(each, False) for each in (*labels, *others))
-                crossed += sum(leader.intersects_path(line, False) for line in leaders)
-            usable.append((crossed, place))
-            if not crossed:
+            box, is_distant = _place(text, *place), abs(place[0]) > 6 or abs(place[1]) > 9
+            leader = Path([spot, np.mean(box.get_points(), axis=0)])
+            if (
+                ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max)
+                and not box.count_overlaps([*around, *names, Bbox([spot - radius, spot + radius])])
+                and not any(line.intersects_bbox(box, False) for line in (*lines, *leaders))
+                and not (is_distant and any(leader.intersects_bbox(crossed, False) for crossed in (*names, *marks)))
+                and not (is_distant and any(leader.intersects_path(other, False) for other in leaders))
+            ):  # fmt: skip
                 break
-        crossed, places[i] = min(usable, key=lambda one: one[0], default=(10, PLACES[-1]))
-        total += crossed
-        labels.append(box := _place(text, *places[i]))
-        if _is_distant(*places[i]):
-            leaders.append(Path([spots[i], np.mean(box.get_points(), axis=0)]))
-    return (total, len(leaders)), places
+        names.append(box)
+        leaders += [leader] * is_distant
+        cast(FancyArrowPatch, text.arrow_patch).set_visible(is_distant)
 
 
 def _place(text: Annotation, across: int, up: int) -> Bbox:
@@ -172,10 +127,6 @@ def _place(text: Annotation, across: int, up: int) -> Bbox:
     text.set(position=(across, up), ha="left" if across > 0 else "right" if across else "center")
     text.get_window_extent()  # moves it
     return Text.get_window_extent(text)
-
-
-def _is_distant(across: int, up: int) -> bool:
-    return abs(across) > 6 or abs(up) > 9
 
 
 def _logarithmic(ax: Axes, costs: pd.Series) -> None:
@@ -195,7 +146,7 @@ def frontier(inputs: Inputs) -> Figure:
     small = points[_is_small(points)]
     if not small["kind"].isin([OURS, MOST_ACCURATE]).any():
         raise MissingInput(f"no network of ours has 9k to 100k parameters and 85 to 95%. Received: {inputs.dataset}")
-    return plot_tradeoff(small, "parameters", inputs.title("Small networks", INTERVALS))
+    return plot_costs({"parameters": small}, inputs.title("Small networks", INTERVALS), with_front=True)
 
 
 def costs(inputs: Inputs) -> Figure:
@@ -254,7 +205,8 @@ def _by_parameters(inputs: Inputs) -> pd.DataFrame:
     published = PUBLISHED[PUBLISHED["dataset"] == inputs.dataset]
     kinds = published["is_system"].map({1: SYSTEM, 0: RECORD})
     published = published.assign(kind=kinds, accuracy=100 * published["accuracy"])
-    return pd.concat([published, our_networks(inputs)]).assign(cost=lambda points: points["params"])
+    points = pd.concat([published, our_networks(inputs)])
+    return points.assign(**dict.fromkeys(("cost", "cost_low", "cost_high"), points["params"]))
 
 
 def _is_small(points: pd.DataFrame) -> pd.Series:

@@ -1,19 +1,15 @@
 """Accuracies of all experiments, by class and by fold, and the machines of the runs."""
 
 from collections.abc import Sequence
-from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.publication.claims import PAPER_ACCURACY
-from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
+from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import mean_and_spread, percent, points
 from lwcnn.publication.names import is_part, named, split_epochs
 from lwcnn.publication.tables.table import Columns, Table, table_of
-
-NUM_PAIRS = 6  # of classes that are confused most
 
 
 def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequence[str] | None = None) -> Table:
@@ -82,25 +78,3 @@ def machines(evidence: Evidence) -> Table:
     keys = ["device", "num_threads", "backend", "keras", "step"]
     rows = [[*map(str, key), str(len(group))] for key, group in runs.groupby(keys, dropna=False)]
     return Table(["machine", "threads per run", "backend", "Keras", "step", "runs"], [rows])
-
-
-def confused_classes(evidence: Evidence) -> Table:
-    """The pairs of classes with the most errors, as fractions of all errors: baseline and best network."""
-    networks = evidence.compared("cifar10")
-    names, matrices = list(class_means(networks[0].runs).index), [summed_confusion(one.runs) for one in networks]
-    pairs = sorted(combinations(range(len(names)), 2), key=lambda pair: -pair_share(matrices[-1], *pair))
-    rows = [
-        [f"{names[a]} and {names[b]}", *(f"{100 * pair_share(matrix, a, b):.1f}" for matrix in matrices)]
-        for a, b in pairs[:NUM_PAIRS]
-    ]
-    errors = [f"{100 - 100 * float(np.trace(matrix) / matrix.sum()):.1f}" for matrix in matrices]
-    head = ["confused, %", *(named(one.experiment) for one in networks)]
-    return Table(head, [rows, [["error rate, %", *errors]]], "l" + "r" * len(networks))
-
-
-def class_accuracies(evidence: Evidence) -> Table:
-    """Accuracy by class, mean over seeds: baseline and best network."""
-    networks = evidence.compared("cifar10")
-    means = pd.DataFrame({named(one.experiment): class_means(one.runs) for one in networks})
-    rows = [[name, *(f"{100 * share:.1f}" for share in shares)] for name, *shares in means.itertuples()]
-    return Table(["class", *means], [rows], "l" + "r" * len(networks))

@@ -14,8 +14,7 @@ from lwcnn.system.errors import require_known, wrong
 from lwcnn.system.files import StrPath, read_text, write_atomically
 
 _FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
-    accuracies.accuracies, accuracies.family, accuracies.machines,
-    accuracies.folds, accuracies.confused_classes, accuracies.class_accuracies,
+    accuracies.accuracies, accuracies.family, accuracies.machines, accuracies.folds,
     networks.headline, networks.reproduction, networks.improved, networks.efficiency,
     ablations.method, ablations.parts, ablations.techniques,
     networks.calibration, networks.references, networks.published, benchmarks.int8, benchmarks.bench,
