@@ -232,8 +232,3 @@ def summed_confusion(runs: pd.DataFrame) -> np.ndarray:
     if runs["confusion_matrix"].isna().any():
         raise MissingInput("there are too many classes for a confusion matrix")
     return np.sum(list(runs["confusion_matrix"]), axis=0)
-
-
-def pair_share(matrix: np.ndarray, a: int, b: int) -> float:
-    """Returns the fraction of all errors that confuse two classes, either way."""
-    return float((matrix[a, b] + matrix[b, a]) / (matrix.sum() - np.trace(matrix)))

@@ -16,7 +16,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import BENCHMARKS, DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
 from lwcnn.models.cost import count_macs, memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
-from lwcnn.publication.evidence import Evidence, Network, pair_share, summed_confusion, where
+from lwcnn.publication.evidence import Evidence, Network, summed_confusion, where
 from lwcnn.publication.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
 from lwcnn.publication.names import budget, display_name, split_epochs
 from lwcnn.system.errors import require_known, wrong
@@ -116,8 +116,10 @@ def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measuremen
 
 
 def _pair(evidence: Evidence, network: Network, first: str, second: str) -> Measurement:
+    """Returns the share of all errors that confuse two classes, either way."""
     names = list(network.runs["per_class_accuracy"].iloc[0])
-    return percent(pair_share(summed_confusion(network.runs), names.index(first), names.index(second)), 1)
+    matrix, a, b = summed_confusion(network.runs), names.index(first), names.index(second)
+    return percent((matrix[a, b] + matrix[b, a]) / (matrix.sum() - matrix.trace()), 1)
 
 
 def _folds(evidence: Evidence, network: Network, kind: str, quantity: str) -> Value:
