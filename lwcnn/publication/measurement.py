@@ -39,7 +39,7 @@ class Measurement:
         return f"{value:{'+' if self.signed else ''},.{self.digits}f}"
 
     def bare(self) -> "Measurement":
-        """Returns the measurement without unit and origin, for a column whose title states both."""
+        """Returns the measurement without unit and origin, as tables and the report show it."""
         return replace(self, unit="", origin="")
 
 

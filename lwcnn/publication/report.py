@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.measurement import Measurement, what_is_missing
+from lwcnn.publication.measurement import what_is_missing
 from lwcnn.publication.tables import make_table
 from lwcnn.publication.tables.table import cell_latex
 from lwcnn.publication.values import resolve
@@ -54,7 +54,7 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
     found = {name: resolve(name, evidence) for name in values}
     shown = [*found.values(), *(one for table in made_tables.values() for one in table.measured)]
     made = Generated(
-        {name: cell_latex(value.bare() if isinstance(value, Measurement) else value) for name, value in found.items()},
+        {name: cell_latex(value) for name, value in found.items()},
         {name: table.latex() for name, table in made_tables.items()},
         list(dict.fromkeys(what_is_missing(one) for one in shown if isinstance(one, MissingInput))),
     )

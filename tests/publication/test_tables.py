@@ -37,7 +37,7 @@ def cells(table, name):
 
 def test_one_table_in_two_formats():
     gain = Measurement(-1.5, "points", interval=(-2, 0.5), signed=True)
-    table = Table(["what & who", "`a_b`"], [[["5%", gain.bare()]], [], [["1x1 < 2", MissingInput("run it")]]], "lr")
+    table = Table(["what & who", "`a_b`"], [[["5%", gain]], [], [["1x1 < 2", MissingInput("run it")]]], "lr")
     assert table.markdown() == (
         "| what & who | `a_b` |\n|---|---|\n| 5% | -1.50 [-2.00, +0.50] |\n| 1x1 < 2 | not run |"
     )

@@ -119,12 +119,12 @@ def techniques(evidence: Evidence) -> Table:
 def _seeds_and_accuracies(network: Network) -> list[Cell]:
     """Returns the number of seeds and the mean training and test accuracy."""
     runs = network.runs
-    training = percent(runs["train_accuracy"].mean(), 1).bare()
+    training = percent(runs["train_accuracy"].mean(), 1)
     return [str(len(runs)), training, mean_accuracy(network)]
 
 
 def _ece(network: Network) -> Cell:
-    return percent(network.runs["ece"].mean(), 1).bare()
+    return percent(network.runs["ece"].mean(), 1)
 
 
 def _on_validation(network: Network) -> str:
@@ -139,7 +139,7 @@ def _on_validation(network: Network) -> str:
 def gain_cells(network: Network, reference: str) -> list[Cell]:
     """Returns cells with the gain over another experiment and its interval, and with the p-values of pairs of seeds."""
     found = or_missing(network.minus, reference)
-    return [found, ""] if isinstance(found, MissingInput) else [gain(found).bare(), p_values(found.p_values)]
+    return [found, ""] if isinstance(found, MissingInput) else [gain(found), p_values(found.p_values)]
 
 
 def p_values(values: Sequence[float]) -> str:

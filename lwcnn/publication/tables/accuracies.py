@@ -28,10 +28,10 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
         "preset": lambda runs: runs["preset"].iloc[0],
         "parameters": lambda runs: f"{runs['params'].iloc[0]:,}",
         "seeds": lambda runs: str(len(runs)),
-        "validation %": lambda runs: percent(runs["val_accuracy"].mean()).bare(),
-        "test %": lambda runs: mean_and_spread(runs["test_accuracy"]).bare(),
+        "validation %": lambda runs: percent(runs["val_accuracy"].mean()),
+        "test %": lambda runs: mean_and_spread(runs["test_accuracy"]),
         "paper %": lambda runs: paper.get(runs["dataset"].iloc[0], "") if runs["experiment"].iloc[0] == "paper" else "",
-        "ECE %": lambda runs: percent(runs["ece"].mean(), 1).bare(),
+        "ECE %": lambda runs: percent(runs["ece"].mean(), 1),
         "ECE scaled %": _scaled,
         "training, s": lambda runs: f"{runs['train_seconds'].mean():.0f}",
         "step": lambda runs: " and ".join(runs["step"].dropna().unique()),
@@ -59,11 +59,11 @@ def folds(evidence: Evidence) -> Table:
         "K-fold of": lambda folds: f"{named(folds['experiment'].iloc[0])}, {kinds[_leaks(folds)]}",
         "preset": lambda folds: folds["preset"].iloc[0],
         "folds %": lambda folds: " ".join(f"{100 * share:.2f}" for share in folds["accuracy"]),
-        "mean %": lambda folds: mean_and_spread(folds["accuracy"]).bare(),
+        "mean %": lambda folds: mean_and_spread(folds["accuracy"]),
         "test % of the same model": lambda folds: (
             f"{100 * folds['test_accuracy'].iloc[0]:.2f}" if _leaks(folds) else ""
         ),
-        "leak, points": lambda folds: points(folds["leak"].iloc[0]).bare() if _leaks(folds) else "",
+        "leak, points": lambda folds: points(folds["leak"].iloc[0]) if _leaks(folds) else "",
     }
     return table_of(columns, [group for _, group in evidence.folds.groupby("path", sort=False)])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.claims import CLAIMS, SINGLE_GAIN
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.table import Cell, Part, Table
@@ -43,5 +44,7 @@ AUDITS: dict[str, Callable[[Evidence], Table]] = {
 def _cells(claim: dict, evidence: Evidence) -> list[Cell]:
     here: list[Part] = []
     for label, name in claim.get("here", ()):
-        here += [f"{'; ' if here else ''}{label}{': ' if label else ''}", resolve(name, evidence)]
+        found = resolve(name, evidence)
+        shown = found if isinstance(found, MissingInput) else str(found)  # with unit and origin
+        here += [f"{'; ' if here else ''}{label}{': ' if label else ''}", shown]
     return [claim["what"], claim["claimed"], claim["built"], tuple(here)]

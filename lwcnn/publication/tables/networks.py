@@ -45,8 +45,8 @@ _WITHOUT_GOAL = (
 )  # fmt: skip
 
 
-def mean_accuracy(one: Network) -> Cell:
-    return mean_and_spread(one.runs["test_accuracy"]).bare()
+def mean_accuracy(one: Network) -> Measurement:
+    return mean_and_spread(one.runs["test_accuracy"])
 
 
 _DATA: Columns = {"data": lambda one: DISPLAY_NAMES[one.dataset]}
@@ -92,7 +92,7 @@ def efficiency(evidence: Evidence) -> Table:
 def reproduction(evidence: Evidence) -> Table:
     """The paper's architecture on its three datasets: the paper's accuracy and ours."""
     pairs = [(dataset, name) for dataset in PAPER_ACCURACY for name in (*_REPRODUCTION, *_MORE.get(dataset, ()))]
-    validation: Columns = {"validation": lambda one: mean_and_spread(one.runs["val_accuracy"]).bare()}
+    validation: Columns = {"validation": lambda one: mean_and_spread(one.runs["val_accuracy"])}
     paper: Columns = {"paper": lambda one: f"{100 * PAPER_ACCURACY[one.dataset]:.0f}"}
     return _by_dataset(evidence, _DATA | _EXPERIMENT | _BUDGET | validation | _TEST | paper, pairs)
 
@@ -144,7 +144,7 @@ def references(evidence: Evidence) -> Table:
 
     def trained(one: Any) -> str:
         length = f"{get_experiment(one.experiment, runs(one).runs['preset'].iloc[0]).num_epochs}"
-        return f"{mean_accuracy(runs(one))} ({f'{one.epochs} instead of ' if one.epochs else ''}{length} epochs)"
+        return f"{mean_accuracy(runs(one)).bare()} ({f'{one.epochs} instead of ' if one.epochs else ''}{length} epochs)"
 
     columns: Columns = {
         "network": lambda one: named(one.experiment),

@@ -14,7 +14,10 @@ from lwcnn.system.safe_text import latex_text
 
 Part = str | Measurement | MissingInput
 Cell = Part | tuple[Part, ...]
-"""A text, a measurement, or a missing one, which shows as "not run"; or several of them in a row."""
+"""A text, a measurement, or a missing one, which shows as "not run"; or several of them in a row.
+
+A measurement is shown without unit and origin: the column's title states both.
+"""
 
 _SET = {" ± ": "\\,$\\pm$\\,", "×": "$\\times$", "µ": "$\\mu$", "<": "$<$", "→": "$\\to$", "–": "--"}
 _SIGNED = re.compile(r"(?<![\w.)-])([+-])(?=\d)")
@@ -102,12 +105,16 @@ def _parts(cell: Cell) -> tuple[Part, ...]:
     return cell if isinstance(cell, tuple) else (cell,)
 
 
+def _text(part: str | Measurement) -> str:
+    return str(part.bare()) if isinstance(part, Measurement) else part
+
+
 def _markdown(cell: Cell) -> str:
-    texts = ("not run" if isinstance(part, MissingInput) else str(part) for part in _parts(cell))
+    texts = ("not run" if isinstance(part, MissingInput) else _text(part) for part in _parts(cell))
     return "".join(texts).replace("|", r"\|")
 
 
 def cell_latex(cell: Cell) -> str:
     """Converts a cell to LaTeX; missing measurements are marked, and an empty cell becomes a dash."""
-    texts = (r"\notrun{}" if isinstance(part, MissingInput) else to_latex(str(part)) for part in _parts(cell))
+    texts = (r"\notrun{}" if isinstance(part, MissingInput) else to_latex(_text(part)) for part in _parts(cell))
     return "".join(texts) or "--"
