@@ -23,8 +23,6 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
 
-# Files of latencies in results/: of released models, and of reference networks with random weights.
-BENCHMARKS = ("bench", "bench_networks")
 PRESETS_BY_SIZE = ("full", "medium", "quick")  # of published runs
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
@@ -106,7 +104,7 @@ def load_latencies(folder: StrPath) -> pd.DataFrame:
     image (`mean_ms`, ...).
     """
     columns = ["dataset", "experiment", "model_sha256", "device", "runtime", "mean_ms", "p50_ms", "p90_ms", "p99_ms"]
-    paths = (Path(folder) / f"{name}.json" for name in BENCHMARKS)
+    paths = (Path(folder) / name for name in ("bench.json", "bench_networks.json"))  # the second with random weights
     rows = [
         {**model, "device": found["machine"]["device"], "runtime": row["name"], **row["batch1"]}
         for found in (read_json(path) for path in paths if path.exists())

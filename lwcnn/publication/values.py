@@ -13,7 +13,7 @@ import keras
 
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
-from lwcnn.experiments.results import BENCHMARKS, DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
+from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
 from lwcnn.models.cost import count_macs, memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.evidence import Evidence, Network, summed_confusion, where
@@ -235,8 +235,5 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"devices": lambda evidence: "; ".join(sorted(evidence.runs["device"].unique())),
     r"int8 (count|largest drop)": _int8,
     rf"latency {_GROUP} ([\w -]+)": _latency,
-    r"highest load (before|after)": lambda evidence, when: (
-        f"{max(evidence.benchmark(name)['machine'][f'load_average_{when}'] for name in BENCHMARKS):.1f}"
-    ),
     rf"({'|'.join(_KEYS)}) ([\w. -]+):({'|'.join(_COLUMNS)})": _benchmark,
 }

@@ -76,15 +76,10 @@ def test_a_branch_is_measured_at_its_best_epoch_and_averaged_over_seeds(tmp_path
     assert resolve("cifar10/paper/full branch original", Evidence(tmp_path)).value == pytest.approx(15)
 
 
-def test_a_gain_of_a_trial_is_over_the_other_and_the_load_is_the_highest():
-    trials = pd.DataFrame({"trial": ["base", "se+ema"], "val_accuracy": [0.80, 0.85]})
-    loads = iter(range(100))
-    evidence = SimpleNamespace(
-        trials=trials, benchmark=lambda name: {"machine": {"load_average_before": 2.5 - 0.5 * (next(loads) % 2)}}
-    )
+def test_a_gain_of_a_trial_is_over_the_other():
+    evidence = SimpleNamespace(trials=pd.DataFrame({"trial": ["base", "se+ema"], "val_accuracy": [0.80, 0.85]}))
     assert resolve("trial se+ema gain over base", evidence).value == pytest.approx(5)
     assert resolve("trial base", evidence).value == pytest.approx(80)
-    assert resolve("highest load before", evidence) == "2.5"
 
 
 def test_unfreezing_moves_the_accuracy_from_the_lowest_to_the_highest_move():
@@ -99,7 +94,7 @@ def test_unfreezing_moves_the_accuracy_from_the_lowest_to_the_highest_move():
 
 def test_what_is_not_there_is_marked(tmp_path):
     none = Evidence(tmp_path)
-    for name in ("cifar10/residual_se/full:val", "trial base", "int8 count", "highest load before"):
+    for name in ("cifar10/residual_se/full:val", "trial base", "int8 count"):
         assert isinstance(resolve(name, none), MissingInput), name
     for name in ("improved", "method", "parts", "efficiency", "calibration", "audit_paper"):
         assert r"\notrun{}" in TABLES[name](none).latex(), name

@@ -156,9 +156,9 @@ def test_networks_and_recipes_are_as_described():
 
 def test_budgets_and_seeds_are_as_described(evidence):
     full, medium, quick = (PRESETS[name] for name in ("full", "medium", "quick"))
-    assert (full.dual, full.head, full.all) == (20, 20, 50)
-    assert (quick.dual, quick.head, quick.all) == (8, 4, 5)
-    assert (full.network, medium.network, quick.network) == (60, 30, 15)
+    assert (full.dual_epochs, full.head_epochs, full.all_epochs) == (20, 20, 50)
+    assert (quick.dual_epochs, quick.head_epochs, quick.all_epochs) == (8, 4, 5)
+    assert (full.network_epochs, medium.network_epochs, quick.network_epochs) == (60, 30, 15)
     counted = evidence.runs.groupby(["dataset", "experiment", "preset"]).size()
     assert set(counted) == {1, 2, 3, 5}
     of_the_method = counted[counted.index.isin([("cifar10", name, "quick") for name in (*CHANGES, "paper")])]
@@ -539,9 +539,9 @@ def test_wren_fast_is_smaller_than_mlperf_tinys_resnet_more_accurate_and_no_slow
     theirs, ours = rows["ResNet-8"], rows["Wren-fast"]
     assert round(100 * (ours["accuracy"] - theirs["accuracy"]), 1) == 1.7
     assert ours["size_bytes"] / theirs["size_bytes"] == pytest.approx(0.6, abs=0.02)
-    assert 0.9 < ours["p50_ms"] / theirs["p50_ms"] <= 1
+    assert round(100 - 100 * ours["p50_ms"] / theirs["p50_ms"]) == 2
     machine = evidence.benchmark("mlperf_tiny")["machine"]
-    assert min(machine["load_average_before"], machine["load_average_after"]) > 2
+    assert max(machine["load_average_before"], machine["load_average_after"]) < 1.1, "the measurement itself"
     assert machine["device"] == "AMD EPYC (family 25, model 17), 2 cores"
     assert rows["Wren"]["p50_ms"] > 2 * theirs["p50_ms"] and rows["Wren-30k"]["p50_ms"] < rows["large ResNet"]["p50_ms"]
     (run,) = evidence.network("cifar10", "wren_fast").runs.itertuples()
@@ -602,13 +602,20 @@ def test_int8_and_latency_are_as_described(evidence):
     paper = evidence.network("cifar10", "paper")
     times = [paper.latency(runtime)["p50_ms"] for runtime in ("litert-int8", "litert", "keras predict")]
     assert times[0] < times[1] < 1 < times[2]
-    noise = {"litert": 0, "litert-int8": 0, "onnx": 0}
-    for pair in (("cifar10/paper", "cifar10/paper_tuned"), ("mnist/residual_se", "fashion_mnist/residual_se")):
-        networks = [evidence.network(*one.split("/")) for one in pair]
+    noise = {"litert": 0.0, "litert-int8": 0.0, "onnx": 0.0}
+    for group in (
+        ("cifar10/paper", "cifar10/paper_tuned"),
+        ("mnist/paper", "mnist/paper_tuned", "fashion_mnist/paper", "fashion_mnist/paper_tuned"),
+        ("cifar10/wren_30k", "cifar10/wren_30k_distilled"),
+        ("mnist/wren_15k", "fashion_mnist/wren_15k"),
+        ("mnist/residual_se", "fashion_mnist/residual_se"),
+    ):
+        networks = [evidence.network(*one.split("/")) for one in group]
         for runtime, largest in noise.items():
-            low, high = sorted(one.latency(runtime)["p50_ms"] for one in networks)
-            noise[runtime] = max(largest, 1 - low / high)
-    assert 0.25 < max(noise["litert"], noise["litert-int8"]) < 0.3 < noise["onnx"] < 0.42, "30% and 40%"
+            medians = [one.latency(runtime)["p50_ms"] for one in networks]
+            noise[runtime] = max(largest, 1 - min(medians) / max(medians))
+    assert 0.01 < noise["litert-int8"] < 0.02, "less than 2%"
+    assert 0.04 < max(noise["litert"], noise["onnx"]) < 0.05, "less than 5%"
     assert evidence.network("cifar10", "residual_se_muon").int8["size_bytes"] < 60_000, "ships in 60 kB"
 
 

@@ -103,15 +103,17 @@ def _label(ax: Axes, points: pd.DataFrame) -> None:
             one.name, (one.cost, one.accuracy), PLACES[0], textcoords="offset points", arrowprops=THIN, va="center",
             fontsize=6.5, weight="bold" if one.kind == MOST_ACCURATE else "normal",
         )  # fmt: skip
-        others = [other for other in spots if np.abs(other - spot).max() > 2 * radius]
+        others = [other for other in spots if np.abs(other - spot).max() > radius]
         marks = [Bbox([other - radius, other + radius]) for other in others]
-        around = [Bbox([other - 2 * radius, other + 2 * radius]) for other in others]  # would seem to be theirs
+        far = [other for other in others if np.abs(other - spot).max() > 2 * radius]
+        around = [Bbox([other - 2 * radius, other + 2 * radius]) for other in far]  # would seem to be theirs
         for place in PLACES:
             box, is_distant = _place(text, *place), abs(place[0]) > 6 or abs(place[1]) > 9
+            covered = around if is_distant else around + marks
             leader = Path([spot, np.mean(box.get_points(), axis=0)])
             if (
                 ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max)
-                and not box.count_overlaps([*around, *names, Bbox([spot - radius, spot + radius])])
+                and not box.count_overlaps([*covered, *names, Bbox([spot - radius, spot + radius])])
                 and not any(line.intersects_bbox(box, False) for line in (*lines, *leaders))
                 and not (is_distant and any(leader.intersects_bbox(crossed, False) for crossed in (*names, *marks)))
                 and not (is_distant and any(leader.intersects_path(other, False) for other in leaders))
