@@ -33,6 +33,8 @@ PLACES = [(6, 0), (-6, 0), (0, 9), (0, -9)]
 PLACES += [(side, up * 7 * i) for i in range(1, 12) for side in (6, -6, 0, 24, -24, 48, -48) for up in (1, -1)]
 """Places of a name, in points to the right of its network and above it, the best first."""
 
+NUM_ROUNDS = 3
+_ALIGNMENT = {1: "left", 0: "center", -1: "right"}  # by the side of the point
 THIN = {"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 0, "shrinkB": 2}
 INTERVALS = "95% bootstrap intervals over seeds and images; hollow: one seed, over images"
 
@@ -70,7 +72,7 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "", with_front: 
     legend_below(figure)
     figure.draw_without_rendering()  # names are placed in pixels, so the layout has to be known
     for points, ax in zip(panels.values(), axes):
-        _label(ax, points.sort_values("cost"))
+        _Names(ax, points.sort_values("cost"))
     return figure
 
 
@@ -87,48 +89,67 @@ def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=0)]
 
 
-def _label(ax: Axes, points: pd.DataFrame) -> None:
-    """Writes the names of points, in their order, each at the first of `PLACES` where it covers nothing.
+class _Names:
+    """The names of points, written beside them, with thin lines to distant names.
 
-    Distant names have a thin line, which crosses no name, no other point and no other such line.
+    Each name in turn takes the first of `PLACES` where it covers and crosses least. After a few rounds, in which the
+    other names are obstacles too, the places hardly change.
     """
-    radius = 3 * cast(Figure, ax.figure).dpi / 72
-    spots = ax.transData.transform(points[["cost", "accuracy"]])
-    drawn = [line for line in ax.lines if line.get_linestyle() != "None" and not np.isnan(line.get_xydata()).any()]
-    lines = [line.get_transform().transform_path(line.get_path()) for line in drawn]
-    names: list[Bbox] = []
-    leaders: list[Path] = []
-    for one, spot in zip(points.itertuples(), spots):
-        text = ax.annotate(
-            one.name, (one.cost, one.accuracy), PLACES[0], textcoords="offset points", arrowprops=THIN, va="center",
-            fontsize=6.5, weight="bold" if one.kind == MOST_ACCURATE else "normal",
-        )  # fmt: skip
-        others = [other for other in spots if np.abs(other - spot).max() > radius]
-        marks = [Bbox([other - radius, other + radius]) for other in others]
-        far = [other for other in others if np.abs(other - spot).max() > 2 * radius]
-        around = [Bbox([other - 2 * radius, other + 2 * radius]) for other in far]  # would seem to be theirs
-        for place in PLACES:
-            box, is_distant = _place(text, *place), abs(place[0]) > 6 or abs(place[1]) > 9
-            covered = around if is_distant else around + marks
-            leader = Path([spot, np.mean(box.get_points(), axis=0)])
-            if (
-                ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max)
-                and not box.count_overlaps([*covered, *names, Bbox([spot - radius, spot + radius])])
-                and not any(line.intersects_bbox(box, False) for line in (*lines, *leaders))
-                and not (is_distant and any(leader.intersects_bbox(crossed, False) for crossed in (*names, *marks)))
-                and not (is_distant and any(leader.intersects_path(other, False) for other in leaders))
-            ):  # fmt: skip
+
+    def __init__(self, ax: Axes, points: pd.DataFrame):
+        self._ax, self._radius = ax, 3 * cast(Figure, ax.figure).dpi / 72
+        self._spots = ax.transData.transform(points[["cost", "accuracy"]])
+        drawn = [line for line in ax.lines if line.get_linestyle() != "None" and not np.isnan(line.get_xydata()).any()]
+        self._lines = [line.get_transform().transform_path(line.get_path()) for line in drawn]
+        texts = [
+            ax.annotate(
+                one.name, (one.cost, one.accuracy), PLACES[0], textcoords="offset points", arrowprops=THIN, va="center",
+                fontsize=6.5, weight="bold" if one.kind == MOST_ACCURATE else "normal",
+            )
+            for one in points.itertuples()
+        ]  # fmt: skip
+        self._boxes = [self._at_places(text, spot) for text, spot in zip(texts, self._spots)]
+        self._chosen = [0] * len(texts)
+        for i in list(range(len(texts))) * NUM_ROUNDS:
+            self._choose(i)
+        for text, k in zip(texts, self._chosen):
+            text.set(position=PLACES[k], ha=_ALIGNMENT[np.sign(PLACES[k][0])])
+            cast(FancyArrowPatch, text.arrow_patch).set_visible(_is_distant(PLACES[k]))
+
+    def _at_places(self, text: Annotation, spot: np.ndarray) -> list[Bbox]:
+        """Returns the box of a name, without its line, at each of `PLACES`."""
+        scale, size = cast(Figure, self._ax.figure).dpi / 72, np.array(Text.get_window_extent(text).size)
+        centers = [spot + scale * np.array(place) + [np.sign(place[0]) * size[0] / 2, 0] for place in PLACES]
+        return [Bbox([center - size / 2, center + size / 2]) for center in centers]
+
+    def _choose(self, i: int) -> None:
+        spot, radius, others = self._spots[i], self._radius, [j for j in range(len(self._boxes)) if j != i]
+        distances = np.abs(self._spots - spot).max(axis=1)
+        marks = [Bbox([other - radius, other + radius]) for other in self._spots[distances > radius]]
+        far = self._spots[distances > 2 * radius]
+        taken = [Bbox([other - 2 * radius, other + 2 * radius]) for other in far]  # would seem to be theirs
+        names = [self._boxes[j][self._chosen[j]] for j in others]
+        leaders = [self._leader(j, self._chosen[j]) for j in others if _is_distant(PLACES[self._chosen[j]])]
+        taken += [*names, *marks, Bbox([spot - radius, spot + radius])]
+        conflicts: list[int] = []
+        for k, box in enumerate(self._boxes[i]):
+            outside = not (self._ax.bbox.contains(*box.min) and self._ax.bbox.contains(*box.max))
+            crossed = sum(line.intersects_bbox(box, False) for line in (*self._lines, *leaders))
+            if _is_distant(PLACES[k]):
+                own = self._leader(i, k)
+                crossed += sum(own.intersects_bbox(other, False) for other in (*names, *marks))
+                crossed += sum(own.intersects_path(other, False) for other in leaders)
+            conflicts.append(10 * outside + crossed + box.count_overlaps(taken))
+            if not conflicts[-1]:
                 break
-        names.append(box)
-        leaders += [leader] * is_distant
-        cast(FancyArrowPatch, text.arrow_patch).set_visible(is_distant)
+        self._chosen[i] = int(np.argmin(conflicts))
+
+    def _leader(self, i: int, k: int) -> Path:
+        return Path([self._spots[i], np.mean(self._boxes[i][k].get_points(), axis=0)])
 
 
-def _place(text: Annotation, across: int, up: int) -> Bbox:
-    """Moves a name to a place of its point; returns its box, without the line."""
-    text.set(position=(across, up), ha="left" if across > 0 else "right" if across else "center")
-    text.get_window_extent()  # moves it
-    return Text.get_window_extent(text)
+def _is_distant(place: tuple[int, int]) -> bool:
+    return abs(place[0]) > 6 or abs(place[1]) > 9
 
 
 def _logarithmic(ax: Axes, costs: pd.Series) -> None:
