@@ -181,6 +181,7 @@ def test_costs_hold_points_names_and_front():
     (front,) = (line for line in ax.lines if line.get_label() == "Pareto front")
     np.testing.assert_allclose(front.get_xydata(), [[10, 50], [30, 50], [30, 90]])
     assert {"", "a", "b", "c"} == set(written(ax.texts))
+    ax.figure.draw_without_rendering()  # moves the names
     boxes = [Text.get_window_extent(text) for text in ax.texts if text.get_text()]
     assert not any(box.count_overlaps(boxes[:i]) for i, box in enumerate(boxes)), "labels cover each other"
     with pytest.raises(LwcnnError, match="Received"):
