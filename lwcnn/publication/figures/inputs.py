@@ -69,8 +69,7 @@ class Inputs:
         networks = {name: self.network(name) for name in names}
         released = [one for one in networks.values() if one.released_path.exists()]
         if not released:
-            found = f"{self.dataset!r} in {self.evidence.folder}"
-            raise MissingInput(f"no experiment on this dataset is released. Received: {found}")
+            raise MissingInput(f"no model of this dataset is in {self.folders.models}. Received: {self.dataset!r}")
         best = max(released, key=lambda one: (one.experiment == HEADLINE, one.runs["val_accuracy"].mean()))
         baseline = networks.get(BASELINE_EXPERIMENT, best)
         return [best] if best is baseline else [baseline, best]
