@@ -89,6 +89,19 @@ def test_rounds_alternate_between_models_which_may_have_one_name(model_path, tmp
     assert found[0]["rows"][0]["size_bytes"] > found[1]["rows"][0]["size_bytes"]
 
 
+def test_the_load_before_is_not_that_of_converting(model_path, quick, monkeypatch):
+    load, convert = [0.5], run.convert
+
+    def convert_loudly(*arguments):
+        load[0] = 4.0
+        return convert(*arguments)
+
+    monkeypatch.setattr(run, "convert", convert_loudly)
+    monkeypatch.setattr(run.os, "getloadavg", lambda: (load[0], 0.0, 0.0))
+    machine = bench_models([model_path], ["litert"], rounds=1, num_calls=5)["machine"]
+    assert (machine["load_average_before"], machine["load_average_after"]) == (0.5, 4.0)
+
+
 def test_an_experiments_name_stands_for_its_model(quick):
     found = bench_models(["residual_se_small"], ["keras"], rounds=1, num_calls=5)["models"]
     assert [(one["model"], one["parameters"]) for one in found] == [("residual_se_small.keras", 18_976)]

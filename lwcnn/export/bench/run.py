@@ -108,6 +108,7 @@ def bench_models(
     require_tensorflow()
     for name in set(formats) - {"keras"}:
         require_format(name)
+    load_before = round(os.getloadavg()[0], 2)  # of others: converting loads all cores, too
     with tempfile.TemporaryDirectory() as folder:
         files = [_model_file(model, data, Path(folder)) for model in models]
         opened = [_open(file, data) for file in files]  # errors are reported before anything is measured
@@ -116,7 +117,6 @@ def bench_models(
             for file, model in zip(files, opened, strict=True)
             for images, calibration in [_images(model, data)]
         ]
-        load_before = round(os.getloadavg()[0], 2)  # above the number of cores, times are unreliable
         for number in range(rounds):
             for candidate in candidates:
                 print(f"round {number + 1} of {rounds}: {candidate.path.name}", flush=True)
