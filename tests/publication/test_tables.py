@@ -14,7 +14,7 @@ from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import named
-from lwcnn.publication.tables import ablations, accuracies, networks
+from lwcnn.publication.tables import ablations, accuracies, benchmarks, networks
 from lwcnn.publication.tables.benchmarks import benchmark_table
 from lwcnn.publication.tables.catalogue import all_tables, fill, write_tables
 from lwcnn.publication.tables.table import Table, to_latex
@@ -160,6 +160,17 @@ def test_a_training_step_is_compared_with_the_rivals_that_were_measured():
     )
     assert [cell for cell in benchmark_table("train_step", [ours]).rows[0][-2:] if cell] == []
     assert benchmark_table("train_step", [keras, ours]).rows[0][-2:] == ["2.50", ""]
+
+
+def test_formats_that_were_not_benchmarked_are_marked(tmp_path):
+    row = {
+        "name": "litert-int8", "batch1": {"p50_ms": 1.25, "p90_ms": 1.5}, "images_per_second": 1234.4,
+        "peak_memory_bytes": 56_000_000,
+    }  # fmt: skip
+    found = {"models": [{"model": "mine.keras", "rows": [row]}], "machine": {"device": "a CPU"}}
+    (tmp_path / "bench.json").write_text(json.dumps(found))
+    (shown,) = benchmarks.bench(Evidence(tmp_path)).markdown().splitlines()[2:]
+    assert shown == f"| mine |{' not run |' * 4} 1.250 (1.500) | 1,234 | 56 | not run |"
 
 
 def test_tables_are_filled_between_their_marks(evidence, tmp_path):

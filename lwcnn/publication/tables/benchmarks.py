@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lwcnn.experiments.results import DISPLAY_NAMES
+from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import display_name, named
@@ -172,17 +172,34 @@ _INT8: Columns = {
     "activation bytes": "{arena_bytes_estimated:,.0f}",
 }
 
+
+def _of(runtime: str, fill: Callable[[dict], str]) -> Callable[[dict], str]:
+    """Returns a function that shows a measurement of a model in a runtime; `lwcnn bench` measures chosen formats."""
+
+    def show(model: dict) -> str:
+        if runtime not in model:
+            raise MissingInput(f"`lwcnn bench` has not measured {model['model']} in {runtime}")
+        return fill(model[runtime])
+
+    return show
+
+
+def _megabytes(row: dict) -> str:
+    return f"{row['peak_memory_bytes'] / 1e6:.0f}"
+
+
+_KERAS, _INT8_RUNTIME = "keras function", "litert-int8"
 # Milliseconds are medians for one image.
 _BENCH: Columns = {
     "model": lambda row: row["model"].removesuffix(".keras"),
     **{
-        f"`{name}` ms": f"{{{name}[batch1][p50_ms]:.3f}}"
-        for name in ("keras predict", "keras function", "onnx", "litert")
+        f"`{name}` ms": _of(name, "{batch1[p50_ms]:.3f}".format_map)
+        for name in ("keras predict", _KERAS, "onnx", "litert")
     },
-    "`litert-int8` ms (p90)": "{litert-int8[batch1][p50_ms]:.3f} ({litert-int8[batch1][p90_ms]:.3f})",
-    "images/s": "{litert-int8[images_per_second]:,.0f}",
-    "peak MB": lambda row: f"{row['litert-int8']['peak_memory_bytes'] / 1e6:.0f}",
-    "peak MB of Keras": lambda row: f"{row['keras function']['peak_memory_bytes'] / 1e6:.0f}",
+    f"`{_INT8_RUNTIME}` ms (p90)": _of(_INT8_RUNTIME, "{batch1[p50_ms]:.3f} ({batch1[p90_ms]:.3f})".format_map),
+    "images/s": _of(_INT8_RUNTIME, "{images_per_second:,.0f}".format_map),
+    "peak MB": _of(_INT8_RUNTIME, _megabytes),
+    "peak MB of Keras": _of(_KERAS, _megabytes),
 }
 
 
