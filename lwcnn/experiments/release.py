@@ -1,4 +1,4 @@
-"""Releases the best run of each experiment: of the largest preset, the seed with the best validation accuracy."""
+"""Releases the best run of each experiment: of the largest preset that beats chance, the seed that validates best."""
 
 import logging
 import math
