@@ -604,6 +604,7 @@ def test_int8_and_latency_are_as_described(evidence):
     paper = evidence.network("cifar10", "paper")
     times = [paper.latency(runtime)["p50_ms"] for runtime in ("litert-int8", "litert", "keras predict")]
     assert times[0] < times[1] < 1 < times[2]
+    assert len(evidence.benchmark("bench")["models"]) == 24
     noise = {"litert": 0.0, "litert-int8": 0.0, "onnx": 0.0}
     for group in (
         ("cifar10/paper", "cifar10/paper_tuned"),
