@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 from shrink import kernels, masks_of
+from sklearn.metrics import brier_score_loss
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -22,7 +23,6 @@ from lwcnn.data.splits import split_for_training
 from lwcnn.evaluation.metrics import (
     accuracy,
     average_probabilities,
-    brier_score,
     cross_entropy,
     expected_calibration_error,
     fit_temperature,
@@ -99,6 +99,11 @@ def fitted(logits: Logits, labels) -> dict[str, Logits]:
     }
 
 
+def brier(logits: np.ndarray, labels: np.ndarray) -> float:
+    probabilities = np.exp(log_softmax(logits.astype(float)))
+    return brier_score_loss(labels, probabilities, labels=range(logits.shape[1]), scale_by_half=False)
+
+
 def row(experiment: str, technique: str, seeds: list[Logits], base: list[Logits], labels) -> dict:
     """Means over seeds of a technique's figures, and its gain over the same networks without it."""
     correct, reference = ([test.argmax(axis=1) == labels[1] for _, test in one] for one in (seeds, base))
@@ -112,7 +117,7 @@ def row(experiment: str, technique: str, seeds: list[Logits], base: list[Logits]
         **{"points": 100 * gain.mean, "low": 100 * gain.low, "high": 100 * gain.high},
         **{
             key: float(np.mean([measure(test, labels[1]) for test in tests]))
-            for key, measure in (("ece", expected_calibration_error), ("loss", cross_entropy), ("brier", brier_score))
+            for key, measure in (("ece", expected_calibration_error), ("loss", cross_entropy), ("brier", brier))
         },
     }
 

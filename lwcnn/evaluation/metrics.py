@@ -53,14 +53,6 @@ def expected_calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins:
     return float(np.nansum(counts * np.abs(accuracies - confidence)) / counts.sum())
 
 
-def brier_score(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the mean squared distance of the probabilities from the label, summed over classes (Brier 1950)."""
-    logits, labels = check_logits(logits, labels)
-    distance = np.exp(log_softmax(logits))
-    distance[np.arange(len(labels)), labels] -= 1
-    return float(np.square(distance).sum(axis=1).mean())
-
-
 def reliability_bins(
     logits: np.ndarray, labels: np.ndarray, num_bins: int = 15
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

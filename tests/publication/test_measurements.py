@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 from made_data import ROOT
 
-from lwcnn.evaluation.metrics import brier_score
-
 BOX = (0, 0, 4, 4)
 
 
 @pytest.fixture(scope="module")
 def canvas():
     return runpy.run_path(str(ROOT / "benchmarks/canvas.py"))
-
-
-def test_the_brier_score_sums_over_classes():
-    assert brier_score(np.log([[0.5, 0.25, 0.25]]), np.array([0])) == pytest.approx(0.25 + 2 * 0.0625)
 
 
 def test_overlap_of_boxes(canvas):
