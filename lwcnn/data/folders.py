@@ -39,10 +39,9 @@ def read_folder(folder: Path, size: Size | None) -> Splits:
         raise wrong("Add training images of every class of the test images", f"{found} in {str(folder)!r}")
     arrays = _read_cached(folder, parts, names, size)
     read = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts}
-    keys = None if "test" in parts else arrays["keys"]
     are_all_read = sum(len(labels) for _, labels in read.values()) == len(files)
     named = tuple(one_line(str(path.relative_to(folder))) for _, path in files) if are_all_read else ()
-    return Splits(read["train"], read.get("test"), tuple(map(one_line, names)), keys=keys, files=named)
+    return Splits(read["train"], read.get("test"), tuple(map(one_line, names)), keys=arrays.get("keys"), files=named)
 
 
 def find_files(folder: Path) -> dict[str, Files]:
@@ -149,7 +148,7 @@ def _read_files(
         images, kept, errors = read_images([path for _, path in files], shape, NUM_COPIES)
         labels = np.array([names.index(files[i][0]) for i in kept], np.int64)
         arrays |= {f"x_{part}": images, f"y_{part}": labels}
-        if part == "train":  # test images are drawn by hashes of the files, which do not depend on the size
+        if len(parts) == 1:  # test images are drawn by hashes of the files, which do not depend on the size
             contents = (files[i][1].read_bytes() for i in kept)
             keys = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
             arrays["keys"] = np.frombuffer(b"".join(keys), ">u8").astype(np.uint64)
