@@ -9,11 +9,11 @@ from lwcnn.data.checks import MAX_CHANNELS
 from lwcnn.data.folders import TEST, TRAINING, VALIDATION
 from lwcnn.data.image_files import NUM_COPIES, Size, choose_shape, read_images
 from lwcnn.data.splits import Splits
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import decode_name, one_line
 
-_FORMS = (
-    "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a Hugging "
+_ADVICE = (
+    "Give arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a Hugging "
     'Face dataset; two of them as a pair or under the keys "train" and "test"'
 )
 _NAMES = "USO"
@@ -23,7 +23,7 @@ Named = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
 
 
 def read_arrays(data: Any, size: Size | None) -> Splits:
-    """Returns the arrays of a dataset in memory, one of `_FORMS`; without test images if it has only one part.
+    """Returns the arrays of a dataset in memory (see `_ADVICE`); without test images if it has only one part.
 
     Labels may be class numbers or names. `size` is for Hugging Face images; by default their median, at most 96.
     """
@@ -93,15 +93,15 @@ def _read_part(part: Any, size: Size | None) -> Named:
         return _read_hugging_face(part, size)
     if isinstance(part, (tuple, list)) and len(part) == 2:
         return _join(np.asarray, *part)
-    raise _unknown_form(type(part).__name__)
+    raise wrong(_ADVICE, type(part).__name__)
 
 
 def _read_tensorflow(part: Any) -> Named:
     if int(part.cardinality()) == -1:
-        raise _unknown_form("an infinite tf.data.Dataset")
+        raise wrong(_ADVICE, "an infinite tf.data.Dataset")
     elements = list(part.as_numpy_iterator())
     if not elements or not isinstance(elements[0], (tuple, list)) or len(elements[0]) != 2:
-        raise _unknown_form(f"a tf.data.Dataset of {type(elements[0]).__name__ if elements else 'no elements'}")
+        raise wrong(_ADVICE, f"a tf.data.Dataset of {type(elements[0]).__name__ if elements else 'no elements'}")
     images, labels = zip(*elements, strict=True)
     pixels, numbers, _ = _join(np.concatenate if _is_batch(images[0], labels[0]) else np.stack, images, labels)
     if pixels.dtype.kind == "f" and pixels.min() >= 0 and 1 < pixels.max() <= 255:
@@ -152,7 +152,3 @@ def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tup
     if unknown := sorted(set(texts) - set(names)):
         raise wrong("Add training images of every class", f"only test images of {unknown[:5]}")
     return np.array([names.index(text) for text in texts], np.int64), names
-
-
-def _unknown_form(received: str) -> LwcnnError:
-    return wrong(f"Give {_FORMS}", received)

@@ -71,8 +71,7 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath
             raise ValueError(f"its header says shape {shape} of {dtype}, but it has {member.file_size:,} bytes")
         stream.seek(0)
         array = np.lib.format.read_array(stream, allow_pickle=False)
-        if stream.read(1):  # zipfile checks the CRC only at the end of the stream
-            raise zipfile.BadZipFile("bytes left over after the array")
+        stream.read(1)  # at the end of the stream, where zipfile checks the CRC
     return array
 
 

@@ -72,14 +72,8 @@ def measure_memory(runtime: str, file: Path, image_shape: tuple[int, ...]) -> di
 
 def peak_bytes() -> int:
     """Returns the peak resident memory of this process in bytes."""
-    try:
-        with open("/proc/self/status") as lines:
-            # Not ru_maxrss, whose initial value is inherited from the parent process.
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except OSError:  # not Linux
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    with open("/proc/self/status") as lines:  # not ru_maxrss, whose initial value is the parent's
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def open_keras(file: Path) -> Runtime:

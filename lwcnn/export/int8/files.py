@@ -5,11 +5,10 @@ import warnings
 import numpy as np
 
 from lwcnn.data.checks import images_at_once
-from lwcnn.export.arena import read_graph
+from lwcnn.export.arena import ALIGNMENT, read_graph
 from lwcnn.export.formats import LitertModel
 from lwcnn.system.environment import require
 
-_ALIGNMENT = 16  # bytes; LiteRT reads weights in place
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
@@ -69,8 +68,8 @@ def share_vectors(content: bytes) -> bytes:
             self._stored: dict[tuple[str, bytes], int] = {}  # offset of the vector by type and bytes
 
         def CreateNumpyVector(self, values: np.ndarray) -> int:
-            if values.dtype == np.uint8:  # weights
-                self.Prep(_ALIGNMENT, values.size)
+            if values.dtype == np.uint8:  # weights, which LiteRT reads in place
+                self.Prep(ALIGNMENT, values.size)
                 return super().CreateNumpyVector(values)
             key = (values.dtype.str, values.tobytes())
             if key not in self._stored:
