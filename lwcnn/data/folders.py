@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from lwcnn.system.safe_text import one_line, path_part
 
 TRAINING, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 _MAX_NAMED = 3  # unreadable files in a message
+_MAX_UNUSED = 30 * 24 * 3600  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -121,8 +123,11 @@ def _read_cached(folder: Path, parts: dict[str, Files], names: list[str], size: 
         num_files = sum(map(len, parts.values()))
         _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), num_files, shown)
     else:
-        with contextlib.suppress(LwcnnError):  # a full or read-only disk: read the files again the next time
+        with contextlib.suppress(LwcnnError, OSError):  # a full or read-only disk: read the files again the next time
             save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
+            for other in path.parent.glob("*.npz"):  # of folders and sizes that are no longer used
+                if time.time() - other.stat().st_atime > _MAX_UNUSED:
+                    other.unlink()
     return arrays
 
 

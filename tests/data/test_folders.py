@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -346,6 +347,16 @@ def test_a_second_time_the_arrays_come_from_one_file_unless_an_image_changed(tmp
     load_dataset(pets)
     (pets / "cat" / "0.png").unlink()
     assert len(load_dataset(pets).x_train) == 7 and len(calls) == 4
+
+
+def test_arrays_that_were_not_used_for_a_month_are_deleted_when_others_are_kept(tmp_path):
+    load_dataset(fill(tmp_path / "old")), load_dataset(fill(tmp_path / "recent"))
+    cache = tmp_path / "keras" / "datasets" / "folders"
+    for name, days in (("old", 31), ("recent", 29)):
+        (kept,) = cache.glob(f"{name}-*")
+        os.utime(kept, (time.time() - days * 86_400, 0))
+    load_dataset(fill(tmp_path / "new"))
+    assert sorted(path.name.split("-")[0] for path in cache.iterdir()) == ["new", "recent"]
 
 
 def test_mistakes_are_told_in_words(tmp_path):
