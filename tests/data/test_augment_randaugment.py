@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from lwcnn.data.augment import Augmentation, RandAugment, augment_batch, policies
 from lwcnn.data.augment.color import autocontrast, equalize, posterize, solarize
-from lwcnn.data.augment.geometry import shear, warp
+from lwcnn.data.augment.geometry import shear
 from lwcnn.data.augment.policies import OPERATIONS
 
 NAMES = tuple(OPERATIONS)
@@ -113,11 +113,8 @@ def test_shear_keeps_the_corner_and_fills_from_outside():
 
 
 @pytest.mark.parametrize("fill", ["constant", "reflect"])
-def test_turns_and_shifts_by_hand(fill):
+def test_shifts_by_hand(fill):
     images = np.random.default_rng(0).integers(0, 256, (3, 9, 9, 3), dtype=np.uint8)
-    turned = warp(images, fill, np.array([0.0, np.pi / 2, -np.pi / 2])).astype(int)
-    for image, result, quarters in zip(images, turned, (0, 1, -1), strict=True):
-        assert abs(result - np.rot90(image, quarters)).max() <= 1
     out = OPERATIONS["translate_x"](images, np.array([1, -1, 0.5]), fill)
     for image, result, pixels in zip(images, out, (4, -4, 2), strict=True):  # 9 * 150 / 331 = 4.08
         kept = slice(max(pixels, 0), 9 + min(pixels, 0))
@@ -129,7 +126,6 @@ def test_turns_and_shifts_by_hand(fill):
         down.transpose(0, 2, 1, 3),
         OPERATIONS["translate_x"](images.transpose(0, 2, 1, 3), np.array([1, -1, 0.5]), fill),
     )
-    np.testing.assert_array_equal(OPERATIONS["translate_x"](images, np.zeros(3), fill), images)
 
 
 def test_a_magnitude_of_zero_leaves_what_has_a_strength():
