@@ -53,8 +53,6 @@ def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
     images = np.asarray(images)
     require_classifier_of(images, model)
-    if len(images) == 0:
-        raise wrong("Give at least one image", images.shape)
     found = model.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0)
     logits = np.asarray(found, dtype=np.float32)
     if not np.isfinite(logits).all():
@@ -73,6 +71,8 @@ def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
     if not fits:
         wanted = ", ".join(map(str, expected))
         raise wrong(f"Give images of shape (n, {wanted})", images.shape)
+    if len(images) == 0:
+        raise wrong("Give at least one image", images.shape)
     require_pixels(images)
 
 
@@ -185,7 +185,7 @@ def _batches(
         if images.shape == expected or (images.ndim == 3 and expected[-1:] == images.shape[2:] != (1,)):
             advice = f"Give an array of images of shape {expected}; for a single one, image[np.newaxis]"
             raise wrong(advice, f"shape {images.shape}")
-    if not isinstance(images, np.ndarray):
+    else:
         given: list[Any] = [images]
         if isinstance(images, Iterable) and not isinstance(images, (str, os.PathLike)):
             given = list(images)

@@ -209,6 +209,8 @@ def test_from_python_as_a_table(model, folder, monkeypatch):
     rows = wanted_rows(model, [f"img{i}.png" for i in range(12)], images, NAMES)[1:]
     assert [[*row[:2], f"{row[2]:.4f}"] for row in table.to_numpy()[:, :3]] == rows
     assert list(predict_images(model, images).label) == list(table.label)
+    paths = np.array([str(folder / f"img{i}.png") for i in range(12)])
+    assert list(predict_images(model, paths).label) == list(table.label)
     (folder / "img3.png").write_text("no image")
     with pytest.raises(LwcnnError, match="can be read .not an image, or damaged.. Received: .*img3.png"):
         predict_images(model, [folder / "img1.png", folder])
