@@ -20,13 +20,10 @@ OFFICIAL_CHECKSUMS = {name: entry["checksum"] for name, entry in ENTRIES.items()
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Image properties that a recipe may depend on, instead of a dataset's name.
-
-    `mirror` says whether a mirrored image still belongs to its class.
-    """
+    """Image properties that a recipe may depend on, instead of a dataset's name."""
 
     shape: tuple[int, int, int]  # height, width, channels
-    mirror: bool
+    mirror: bool  # whether a mirrored image still belongs to its class
 
     @property
     def is_gray(self) -> bool:

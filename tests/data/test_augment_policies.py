@@ -60,7 +60,6 @@ def test_auto_augment_follows_its_policy(applied):
             expected = sum(probability for _, probability, _ in entries) / 25
             assert len(strengths) / COUNT == pytest.approx(expected, abs=0.006)
             assert set(np.rint(9 * np.abs(strengths))) == {level for _, probability, level in entries if probability}
-    assert len(policies.CIFAR_POLICY) == 25
 
 
 # torchvision 0.21's `TrivialAugmentWide` on images of 32x32 pixels, and what RandAugment's full strength is here.

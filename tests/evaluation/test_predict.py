@@ -254,12 +254,6 @@ def test_nothing_is_written_where_nothing_can_be_read(model_file, names_file, fo
     assert [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 
-def test_images_of_another_size_are_resized(tmp_path):
-    Image.new("RGB", (48, 24), (10, 200, 30)).save(tmp_path / "wide.png")
-    ((_, images),) = read_all(tmp_path, SHAPE)
-    np.testing.assert_array_equal(images, np.broadcast_to(np.array([10, 200, 30], np.uint8), (1, *SHAPE)))
-
-
 def test_a_large_photo_is_averaged_over_all_its_pixels(tmp_path):
     """A JPEG may be decoded at half its size, but no smaller than needed."""
     stripes = np.zeros((960, 640, 3), np.uint8)

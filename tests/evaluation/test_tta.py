@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from lwcnn.cli.main import main
 from lwcnn.evaluation.metrics import accuracy, summarize
-from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_images, predict_logits, predict_tta
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_images, predict_logits, predict_tta
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
@@ -86,7 +86,7 @@ def test_probabilities_are_refused_and_logits_that_look_like_them_are_not(images
             predict_logits(model, images[:number])
 
 
-def test_unknown_transforms_are_refused_with_the_nearest(model, images):
+def test_transforms_are_a_sequence_of_known_names(model, images):
     with pytest.raises(LwcnnError, match="Did you mean 'horizontal_flip'.*Received: 'horizontl_flip'"):
         predict_tta(model, images, ["horizontl_flip"])
     with pytest.raises(LwcnnError, match="as a sequence.*Received: transforms='original'"):
@@ -94,17 +94,8 @@ def test_unknown_transforms_are_refused_with_the_nearest(model, images):
     for temperature in (0, -1, float("nan")):
         with pytest.raises(LwcnnError, match="temperature as a positive number"):
             predict_tta(model, images, temperature=temperature)
-
-
-def test_an_average_over_no_transform_is_refused(model, images):
     with pytest.raises(LwcnnError, match="at least one transform"):
         predict_tta(model, images, ())
-
-
-def test_digits_are_not_mirrored_by_default():
-    assert default_tta_transforms(was_mirrored=True) == ("original", "horizontal_flip")
-    with pytest.raises(LwcnnError, match="Leave out --tta.*Received: a model that was not trained on mirrored images"):
-        default_tta_transforms(was_mirrored=False)
 
 
 def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path, capsys):

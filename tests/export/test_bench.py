@@ -102,15 +102,11 @@ def test_the_load_before_is_not_that_of_converting(model_path, quick, monkeypatc
     assert (machine["load_average_before"], machine["load_average_after"]) == (0.5, 4.0)
 
 
-def test_an_experiments_name_stands_for_its_model(quick):
-    found = bench_models(["residual_se_small"], ["keras"], rounds=1, num_calls=5)["models"]
-    assert [(one["model"], one["parameters"]) for one in found] == [("residual_se_small.keras", 18_976)]
-    assert found[0]["rows"][0]["batch1"]["p50_ms"] > 0
-
-
-def test_an_experiments_model_is_made_for_the_images(made_dataset, quick):
-    found = bench_models(["residual_se_small"], ["keras"], made_dataset, rounds=1, num_calls=5)["models"]
-    assert found[0]["rows"][0]["batch1"]["p50_ms"] > 0
+def test_an_experiments_name_stands_for_its_model_made_for_the_images(made_dataset, quick):
+    for data in (None, made_dataset):
+        (found,) = bench_models(["residual_se_small"], ["keras"], data, rounds=1, num_calls=5)["models"]
+        assert (found["model"], found["parameters"]) == ("residual_se_small.keras", 18_976)
+        assert found["rows"][0]["batch1"]["p50_ms"] > 0
 
 
 def test_command_measures_in_processes_of_one_thread(model_path, tmp_path, capfd, monkeypatch):

@@ -1,4 +1,4 @@
-"""Benchmarks models in several formats. Each round measures every model in every format."""
+"""Benchmarks models in several formats."""
 
 import os
 import tempfile
@@ -99,11 +99,10 @@ def bench_models(
 ) -> dict:
     """Measures models in several formats, on the process's threads; results are medians over rounds.
 
-    Each round measures every model in every format, so that slow phases of the machine affect all alike.
-
-    A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array. `models` are
-    .keras files, names of trained networks, or names of other experiments, which get random weights. Without data,
-    images are random, and networks with random weights have inputs of 32x32x3.
+    Each round measures every model in every format, so that slow phases of the machine affect all alike. A call is
+    timed from an image in memory, in the runtime's input type, to logits in a NumPy array. `models` are .keras files,
+    names of trained networks, or names of other experiments, which get random weights. Without data, images are random,
+    and networks with random weights have inputs of 32x32x3.
     """
     require_tensorflow()
     for name in set(formats) - {"keras"}:
