@@ -3,6 +3,7 @@
 import argparse
 import os
 from functools import partial
+from pathlib import Path
 
 from lwcnn.cli import arguments
 from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, Arguments, at_least_one, dataset_source, number, option
@@ -59,12 +60,13 @@ DEMO: Arguments = {
 
 def export(options: argparse.Namespace) -> None:
     """Export a model to another format, checked on the test images."""
-    from lwcnn.export.run import MAX_INT8_DROP, default_output, export_model
+    from lwcnn.export.run import MAX_INT8_DROP, export_model
 
     require_format(options.format)
     options.model = model_file(options.model, options.dataset)
     data = load_dataset_for([options.model], options.dataset, options.data_dir)
-    output = options.output or default_output(options.model, options.format)
+    name = f"{options.model.stem}-{options.format}{FORMATS[options.format].extension}"
+    output = options.output or Path("exports") / name
     report = export_model(options.model, options.format, data, output, options.max_drop)
     rows = [
         ("model", f"{options.model}, {report['parameters']:,} parameters"),

@@ -22,7 +22,6 @@ from lwcnn.system.files import StrPath
 from lwcnn.system.safe_text import path_part
 
 _ID_LENGTH = 8  # hexadecimal digits of the checksum in a dataset's name
-_MIRRORED = {True: "-mirror", False: "-no_mirror"}
 _MIN_SEEN = 10  # images to calibrate int8
 
 
@@ -151,7 +150,7 @@ def load_dataset(
         name, class_names = official, known.CLASS_NAMES.get(official, class_names)
     else:
         checksum, name = _identify(checksum, splits.class_names, name)
-        name += "" if mirror == usually else _MIRRORED[mirror]
+        name += "" if mirror == usually else "-mirror" if mirror else "-no_mirror"
     return Dataset(name, *train, *test, class_names, checksum, origin, mirror)
 
 

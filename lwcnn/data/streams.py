@@ -18,7 +18,6 @@ from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line
 
 NPZ_IMAGE_KEYS = ("x_test", "images", "x")  # in order of preference
-STANDARD_INPUT = "-"
 
 Batch = tuple[list[str], np.ndarray]
 """Names of the images, and the images of shape (n, height, width, channels), uint8."""
@@ -34,7 +33,7 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
         path = Path(os.path.expanduser(text))
         if not text:
             raise wrong("Give the path of an image, folder or .npz file", "an empty path")
-        if text == STANDARD_INPUT:
+        if text == "-":
             found["stdin"] = _read_standard_input()
         elif path.is_dir():
             inside = find_images(path)

@@ -79,7 +79,7 @@ def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
     identifier = re.sub(r"\W", "_", name, flags=re.ASCII)
     variable, memory = f"g_{identifier}_model_data", f"g_{identifier}_activation_bytes_estimated"
     guard = f"LWCNN_{identifier.upper()}_MODEL_DATA_H_"
-    calls = ", ".join(sorted({_resolver_call(operation) for operation in graph.operations}))
+    calls = ", ".join(sorted({f"Add{name.title().replace('_', '')}" for name in graph.operations}))  # "AddConv2D"
     header = f"""\
 // {one_line(name)}: an int8 LiteRT model of {len(content):,} bytes, written by `lwcnn export --format c-array`.
 //
@@ -109,8 +109,3 @@ alignas({ALIGNMENT}) const unsigned char {variable}[] = {{
 const unsigned int {variable}_len = {len(content)};
 """
     return {"model_data.cc": source.encode(), "model_data.h": header.encode()}
-
-
-def _resolver_call(operation: str) -> str:
-    """Returns the method that registers an operation: "AddConv2D" for "CONV_2D"."""
-    return "Add" + "".join(word.capitalize() if word[0].isalpha() else word for word in operation.split("_"))

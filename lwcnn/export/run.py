@@ -27,10 +27,6 @@ MAX_CHANCE = 0.02  # of the images, but at least one: a larger change is never a
 _BATCH_SIZE = 100  # memory and speed of the check only
 
 
-def default_output(path: Path, format_name: str) -> Path:
-    return Path("exports") / f"{path.stem}-{format_name}{FORMATS[format_name].extension}"
-
-
 def export_model(
     path: StrPath, format_name: str, data: Dataset, output: StrPath, max_drop: float | None = None
 ) -> dict:
