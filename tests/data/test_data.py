@@ -445,11 +445,6 @@ def test_missing_data_dir(tmp_path, monkeypatch):
         find_dataset("cifar10")
 
 
-def test_missing_file(tmp_path):
-    with pytest.raises(LwcnnError, match="no such file.*gone.npz"):
-        load_dataset(tmp_path / "gone.npz")
-
-
 @pytest.mark.parametrize("named", [False, True])
 def test_a_broken_file_of_the_user_is_reported(tmp_path, named):
     path = tmp_path / "mnist.npz"
