@@ -150,12 +150,10 @@ def check_size(size: Size | None) -> tuple[int, ...]:
 
 
 def resize_images(images: np.ndarray, size: Size) -> np.ndarray:
-    """Resizes and converts an array of images (n, height, width, channels) as `read_image` does."""
+    """Resizes and converts uint8 images (n, height, width, channels) as `read_image` does."""
     height, width, channels = (*check_size(size), images.shape[3])[:3]
     if (height, width, channels) == images.shape[1:]:
         return images
-    if images.dtype != np.uint8:
-        raise wrong("Give images of type uint8 to resize them", images.dtype)
     if images.shape[3] not in _MODES or channels not in _MODES:
         raise wrong("Give images of 1, 3 or 4 channels to resize them", images.shape)
     pictures = [Image.fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in images]
