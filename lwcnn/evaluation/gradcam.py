@@ -40,7 +40,7 @@ def gradcam_heatmap(
     require_classifier_of(images, model)
     outputs = layer_outputs(model)
     layer = layer or default_layers(model)[0]
-    if layer not in outputs:
+    if layer not in outputs or len(outputs[layer].shape) != 4:
         raise wrong("Give the name of a layer with feature maps; model.summary() lists the layers", repr(layer))
     activation = outputs[layer]
     num_classes, classes = model.output_shape[-1], np.broadcast_to(class_index, len(images))

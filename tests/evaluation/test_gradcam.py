@@ -108,6 +108,9 @@ def test_other_images_and_a_dual_model_are_refused():
         gradcam_heatmap(build_dual_model(submodels), np.zeros((3, 12, 12, 3)), 0, "original_conv1")
     with pytest.raises(LwcnnError, match=r"at least one image. Received: \(0, 12, 12, 3\)"):
         gradcam_heatmap(submodels[0], np.zeros((0, 12, 12, 3)), 0, "original_conv1")
+    for layer in ("original_logits", "original_conv9"):
+        with pytest.raises(LwcnnError, match=f"a layer with feature maps.*Received: '{layer}'"):
+            gradcam_heatmap(submodels[0], np.zeros((3, 12, 12, 3)), 0, layer)
     with pytest.raises(LwcnnError, match="classes from 0 to 3. Received: 4 to 4"):
         gradcam_heatmap(submodels[0], np.zeros((3, 12, 12, 3)), 4, "original_conv1")
 
