@@ -164,7 +164,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    logits = np.asarray(logits, dtype=float)
+    logits, labels = check_logits(logits, labels)
     if np.array_equal(logits.argmax(axis=1), labels):
         return 1.0
     found = minimize_scalar(

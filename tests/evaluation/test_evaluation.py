@@ -168,7 +168,7 @@ def test_summary_goes_to_json_and_back(scored):
     assert sum(map(sum, summary["confusion_matrix"])) == len(labels)
 
 
-@pytest.mark.parametrize("function", [accuracy, cross_entropy, top_k_accuracy, summarize])
+@pytest.mark.parametrize("function", [accuracy, cross_entropy, fit_temperature, top_k_accuracy, summarize])
 @pytest.mark.parametrize(
     "logits, labels, said",
     [
