@@ -10,7 +10,7 @@ from lwcnn.system.environment import require
 from lwcnn.system.safe_text import one_line
 
 _BYTES_PER_LINE = 12  # of the source
-ALIGNMENT = 16  # bytes, of activations and weights in TensorFlow Lite Micro
+ALIGNMENT = 16  # bytes, of the weights in a file and of TensorFlow Lite Micro's activations
 _WIDTHS = {"FLOAT32": 4, "INT32": 4, "UINT32": 4, "INT64": 8, "INT16": 2, "INT8": 1, "UINT8": 1, "BOOL": 1}
 
 
