@@ -85,9 +85,9 @@ def load_for(
 def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
     """Returns the experiment that `finetune` runs on images with these properties."""
     path = model_file(start)
+    num_layers, epochs = len(names_with_weights(load_model(path))), get_preset(preset).network_epochs
     checksum = model_checksum(path)
     own = f"-{checksum[:8]}" if path == Path(start) else ""  # two files may have one name, and a file may change
-    num_layers, epochs = len(names_with_weights(load_model(path))), get_preset(preset).network_epochs
     trainable: tuple[int | str, ...] = (1, max(1, num_layers // 2), "all")
     phases = [
         Phase(

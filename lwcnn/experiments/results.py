@@ -12,30 +12,32 @@ results/bench*.json, train_step.json, ...                     a benchmark
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lwcnn.experiments.folders import load_classes
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath, read_json
 
 PRESETS_BY_SIZE = ("full", "medium", "quick")  # of published runs
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
 
-# Keys that a file must have.
-_NAMES = ("dataset", "experiment", "preset", "seed")
-_PROVENANCE = ("data_checksum", "backend", "device", "commit", "num_threads", "versions")
-_ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy", "ece", "per_class_accuracy", "confusion_matrix")
-_COSTS = ("params", "macs", "num_train_images", "num_val_images", "train_seconds")
-_RUN = (*_NAMES, *_COSTS, *_ACCURACIES, "history", "weights", "config", *_PROVENANCE)
-_FOLDS = (*_NAMES, "leaky", "accuracies", "fold_histories", "train_seconds", *_PROVENANCE)
-_EXPORT = ("model", "format", "dataset")
-_NETWORK = ("model", "params", "macs", "float32_bytes", "memory_mb")
+# Keys that a file must have, and the types of their values.
+_NAMES: dict[str, Any] = {"dataset": str, "experiment": str, "preset": str, "seed": int, "train_seconds": int | float}
+_PROVENANCE = dict.fromkeys(("data_checksum", "backend", "device", "commit", "num_threads", "versions"), object)
+_ACCURACIES = dict.fromkeys(("train_accuracy", "val_accuracy", "test_accuracy", "ece"), int | float)
+_BY_CLASS = {"per_class_accuracy": dict, "confusion_matrix": list | None}
+_COSTS = dict.fromkeys(("params", "macs", "num_train_images", "num_val_images"), int)
+_RUN = _NAMES | _COSTS | _ACCURACIES | _BY_CLASS | {"history": list, "weights": object, "config": dict} | _PROVENANCE
+_FOLDS = _NAMES | {"leaky": bool, "accuracies": list, "fold_histories": list} | _PROVENANCE
+_EXPORT = {"model": str, "format": str, "dataset": str}
+_NETWORK = {"model": str, "params": int, "macs": int, "float32_bytes": int, "memory_mb": dict}
 _TRIAL_KEYS = ("trial", "dataset", "data_checksum", "seed", "epochs", "val_accuracy", "params", "macs", "train_seconds")
 
 
@@ -54,7 +56,7 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
         preset, experiment and seed. Empty if there are no results.
 
     Raises:
-        LwcnnError: A file is not a result or lacks keys; the message contains its path.
+        LwcnnError: A file is not a result; the message contains its path.
 
     Examples:
         >>> runs = load_results("results")
@@ -148,11 +150,16 @@ def _paths(folder: StrPath, pattern: str, name: str) -> list[Path]:
     return [path for path in Path(folder).glob(pattern) if re.fullmatch(name, path.name)]
 
 
-def _frame(paths: Iterable[Path], keys: Sequence[str]) -> pd.DataFrame:
-    """Returns a row per file, with `path`; the keys are columns even without files."""
-    records = {path: read_json(path) for path in sorted(paths)}  # a missing key is an error
-    rows = [record | {key: record[key] for key in keys} | {"path": str(path)} for path, record in records.items()]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*keys, "path"])
+def _frame(paths: Iterable[Path], types: Mapping[str, Any]) -> pd.DataFrame:
+    """Returns a row per file, with `path`; the keys of `types` are columns even without files."""
+    rows = []
+    for path in sorted(paths):
+        record = read_json(path)
+        for key, kind in types.items():
+            if not isinstance(record[key], kind):  # a missing key is an error
+                raise wrong(f"{path} is damaged or was edited: move it away", f"{key}={record[key]!r}")
+        rows.append(record | {"path": str(path)})
+    return pd.DataFrame(rows, columns=None if rows else [*types, "path"])
 
 
 def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

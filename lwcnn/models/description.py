@@ -75,7 +75,7 @@ def read_input_shape(path: StrPath) -> tuple[int, int, int] | None:
     members = read_archive(path)
     try:
         _, *shape = json.loads(members[CONFIG])["config"]["layers"][0]["config"]["batch_shape"]
-    except (ValueError, TypeError, KeyError, IndexError):
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return None
     is_fixed = len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape)
     return (shape[0], shape[1], shape[2]) if is_fixed else None

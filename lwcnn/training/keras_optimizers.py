@@ -52,7 +52,7 @@ class OneCycleSGD(keras.optimizers.SGD):
     def __init__(self, learning_rate=0.1, momentum=0.95, lowest_momentum=0.85, **arguments):
         super().__init__(learning_rate, momentum, **arguments)
         self.lowest_momentum = lowest_momentum
-        self._peak = getattr(learning_rate, "warmup_target", learning_rate)
+        self._peak = getattr(learning_rate, "warmup_target", learning_rate) or 1.0  # a rate of 0 has the full momentum
 
     def update_step(self, gradient, variable, learning_rate):
         momentum = self.momentum - (self.momentum - self.lowest_momentum) * learning_rate / self._peak

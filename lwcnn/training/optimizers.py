@@ -67,8 +67,8 @@ class OptimizerConfig(Settings):
         require_known("optimizer", self.name, NAMES)
         if self.drops and (self.warmup is not None or self.name == "one_cycle" or [*self.drops] != sorted(self.drops)):
             raise wrong("Give drops in ascending order and without any other schedule", self)
-        if self.nesterov and self.name == "one_cycle":
-            raise wrong("Leave out nesterov: one-cycle SGD has no such momentum", self)
+        if self.name == "one_cycle" and (self.nesterov or self.momentum == 0):
+            raise wrong("Leave out nesterov and a momentum of 0, which one-cycle SGD does not have", self)
 
     def build(self, num_steps: int) -> "keras.optimizers.Optimizer":
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps."""

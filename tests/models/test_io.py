@@ -13,7 +13,7 @@ from made_data import describe
 
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.models import description, io
-from lwcnn.models.description import describe_model, read_description
+from lwcnn.models.description import describe_model, read_description, read_input_shape
 from lwcnn.models.io import load_model, save_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.optimizers import OptimizerConfig
@@ -172,7 +172,9 @@ def test_flipped_and_cut_bytes_are_refused(saved, tmp_path):
 
 @pytest.mark.parametrize("config", [None, b"", b"null", b"[1]", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000])
 def test_a_broken_configuration_is_refused(rewritten, config):
-    refused(rewritten(config=config))
+    path = rewritten(config=config)
+    refused(path)
+    assert read_input_shape(path) is None
 
 
 @pytest.mark.parametrize("weights", [None, b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500)])

@@ -54,6 +54,16 @@ def test_a_lacking_key_is_named(tmp_path):
         load_results(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"test_accuracy": "high"}, {"experiment": 5}, {"history": None}, {"params": "20k"}]
+)
+def test_a_value_of_another_type_is_named(tmp_path, changes):
+    path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0, **changes)
+    (key,) = changes
+    with pytest.raises(LwcnnError, match=f"{path} is damaged.*{key}="):
+        load_results(tmp_path)
+
+
 def test_folds_are_rows(tmp_path):
     write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92])
     write_folds(tmp_path, "mnist/paper/quick", [0.99, 0.97], leaky=True, test_accuracy=0.95, leak=0.03)

@@ -47,9 +47,16 @@ def test_schedule_free_adamw_is_that_of_its_authors():
     assert found == pytest.approx(wanted, abs=1e-5)
 
 
-def test_one_cycle_has_no_nesterov_momentum():
-    with pytest.raises(LwcnnError, match="Leave out nesterov"):
-        OptimizerConfig("one_cycle", 0.1, nesterov=True)
+@pytest.mark.parametrize("settings", [{"nesterov": True}, {"momentum": 0.0}])
+def test_one_cycle_has_its_own_momentum(settings):
+    with pytest.raises(LwcnnError, match="Leave out nesterov and a momentum of 0"):
+        OptimizerConfig("one_cycle", 0.1, **settings)
+
+
+@pytest.mark.parametrize("warmup", [None, 0.5])
+def test_one_cycle_at_a_rate_of_zero_keeps_the_weights(warmup):
+    optimizer = OptimizerConfig("one_cycle", 0.0, warmup=warmup).build(4)
+    assert apply(optimizer, keras.Variable(np.float32([3])), [1, 1]) == [3, 3]
 
 
 def test_the_momentum_of_one_cycle_falls_as_the_rate_rises():
