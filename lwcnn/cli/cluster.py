@@ -67,9 +67,9 @@ def _check_nodes(ray: Any, probe: Any, options: argparse.Namespace) -> None:
     ]
     if not fit:
         found = [[node["Resources"].get(kind, 0) for kind in ("CPU", "GPU")] for node in alive]
-        nodes = "; ".join(sorted({f"{a:g} CPUs and {b:g} GPUs" for a, b in found})) or "none"
+        sizes = "; ".join(sorted({f"{a:g} CPUs and {b:g} GPUs" for a, b in found})) or "none"
         advice = "No node has enough CPUs and GPUs for a run: lower --cpus-per-run and --gpus-per-run"
-        raise wrong(advice, f"{cpus} CPUs and {gpus:g} GPUs; the nodes have: {nodes}")
+        raise wrong(advice, f"{cpus} CPUs and {gpus:g} GPUs; the nodes have: {sizes}")
     here = report(options.dataset, options.data_dir, [])
     with contextlib.ExitStack() as stack:
         tokens = []  # files that other machines see if they share the folders

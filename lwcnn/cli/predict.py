@@ -13,11 +13,6 @@ EXIT_UNREADABLE = 4
 """Exit code where some images could not be read; the others are predicted."""
 
 
-def _output(text: str) -> Path | None:
-    """The file to write; None for standard output."""
-    return None if text == "-" else output_file(text)
-
-
 ARGUMENTS: Arguments = {
     **MODEL,
     "inputs": option(
@@ -30,7 +25,10 @@ ARGUMENTS: Arguments = {
     "--calibrated": option("divide the logits by the temperature fitted on validation images", action="store_true"),
     "--tta": option("average the probabilities of each image and its mirror image", action="store_true"),
     "--json": option("write JSON instead of CSV", action="store_true"),
-    "--output": option("file to write (default, and for -: standard output)", type=_output),
+    "--output": option(
+        "file to write (default, and for -: standard output)",
+        type=lambda text: None if text == "-" else output_file(text),
+    ),
     "--dataset": option("dataset whose class names are written (default: from MODEL)", type=dataset_source),
     "--classes": option("text file of class names in order of the labels, one per line", type=path, metavar="FILE"),
     **DATA_DIR,

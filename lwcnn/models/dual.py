@@ -84,8 +84,8 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     Source: arXiv 2501.15547, "Dual-input-output model".
     """
     require_submodels(submodels)
-    if len({submodel.name for submodel in submodels}) != max(1, len(submodels)):
-        names = [submodel.name for submodel in submodels]
+    names = [submodel.name for submodel in submodels]
+    if not names or len(set(names)) != len(names):
         raise wrong("Give one or more submodels with different names", names)
     inputs = [submodel.inputs[0] for submodel in submodels]
     outputs = [submodel.outputs[0] for submodel in submodels]

@@ -10,7 +10,6 @@ from lwcnn.data.checks import images_at_once
 from lwcnn.data.images import Images, Split
 from lwcnn.models.graph import flat_layers, layer_calls, layer_outputs
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.predictor import make_predictor
 
@@ -34,10 +33,7 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
     They share its layers. None if the second model reads more than one tensor, the first has no weights or is random
     (dropout), or the features take more memory than the images.
     """
-    try:
-        layers = layer_calls(model)
-    except LwcnnError:
-        return None
+    layers = layer_calls(model)
     rest: set[str] = set()
     read: set[str] = set()
     prefix: list[keras.Operation] = []
@@ -55,9 +51,8 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
     features = layer_outputs(model).get(last)
     if features is None or any(layer.name == last and len(calls) > 1 for layer, calls in layers):
         return None
-    if None in (*features.shape[1:], *model.inputs[0].shape[1:]):
-        return None
-    if 4 * math.prod(features.shape[1:]) > math.prod(model.inputs[0].shape[1:]):  # bytes: float32, and uint8 images
+    sizes, pixels = features.shape[1:], model.inputs[0].shape[1:]
+    if None in (*sizes, *pixels) or 4 * math.prod(sizes) > math.prod(pixels):  # bytes: float32, and uint8 images
         return None
     return keras.Model(model.inputs[0], features), keras.Model(features, model.outputs[0], name=model.name)
 
