@@ -17,6 +17,7 @@ from lwcnn.experiments.recipes import (
     ReproductionExperiment,
     SnapshotExperiment,
 )
+from lwcnn.experiments.recipes.types import changed
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.shipped import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
@@ -41,9 +42,10 @@ def train_experiment(
     if sequence.computing.devices > 1 and isinstance(experiment, DistilledExperiment):
         raise wrong("Distillation trains on one device", f"{sequence.computing.devices} devices")
     sequence.progress.expect(experiment.num_epochs)
-    network = getattr(experiment, "network", None)
-    normalization = sequence.split.training.channel_statistics() if isinstance(network, ResNetConfig) else None
-    build = partial(build_model, experiment, sequence.image_shape, sequence.num_classes, normalization)
+    network, built = getattr(experiment, "network", None), experiment
+    if isinstance(network, ResNetConfig):
+        built = changed(experiment, {"network.normalization": sequence.split.training.channel_statistics()})
+    build = partial(build_model, built, sequence.image_shape, sequence.num_classes)
     snapshots = []
     with sequence.computing.scope():
         model = _begin(experiment, sequence, build)
@@ -60,15 +62,10 @@ def train_experiment(
     return model
 
 
-def build_model(
-    experiment: Experiment, image_shape: tuple[int, ...], num_classes: int, normalization: tuple | None = None
-) -> keras.Model:
-    """Builds the model that an experiment trains last, with random weights or, for fine-tuning, the starting weights.
-
-    `normalization` has the mean and the standard deviation of each channel, for a `ResNetConfig`.
-    """
+def build_model(experiment: Experiment, image_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+    """Builds the model that an experiment trains last: with random weights or, for fine-tuning, those of its start."""
     if isinstance(experiment, NetworkExperiment):
-        return build_network(image_shape, num_classes, experiment.network, normalization)
+        return build_network(image_shape, num_classes, experiment.network)
     if isinstance(experiment, FineTunedExperiment):
         return replace_head(load_model(model_file(experiment.start)), num_classes, image_shape)
     if isinstance(experiment, ReproductionExperiment):

@@ -12,19 +12,11 @@ from lwcnn.models.configs import ApplicationConfig, NetworkConfig, RepoResidualS
 from lwcnn.models.residual_se import build_residual_se
 
 
-def build_network(
-    input_shape: Sequence[int],
-    num_classes: int,
-    config: NetworkConfig,
-    normalization: tuple[Sequence[float], Sequence[float]] | None = None,
-) -> keras.Model:
-    """Builds a model, with random weights, that maps images (n, height, width, channels), 0 to 255, to logits.
-
-    `normalization`, (mean, std) per channel, is for a `ResNetConfig`; other networks normalize by constants.
-    """
+def build_network(input_shape: Sequence[int], num_classes: int, config: NetworkConfig) -> keras.Model:
+    """Builds a model, with random weights, that maps images (n, height, width, channels), 0 to 255, to logits."""
     match config:
         case ResNetConfig():
-            return build_resnet(input_shape, num_classes, config, normalization)
+            return build_resnet(input_shape, num_classes, config)
         case ApplicationConfig():
             return build_application(input_shape, num_classes, config)
         case RepoResidualSEConfig():

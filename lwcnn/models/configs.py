@@ -71,6 +71,7 @@ class ResNetConfig:
     se_bias: bool = True
     block_dropout: float = 0.0  # fraction of whole channels dropped at the end of each block
     dropout: float = 0.0  # before the last layer
+    normalization: tuple | None = added_later(None)  # (mean, std) per channel, set as training begins; None: to -1..1
 
 
 # github.com/Esteban-D-Lopez/DeepLearning-ResNet. The text gives widths, depths and "three convolutions" per block, but

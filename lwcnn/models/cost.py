@@ -107,8 +107,8 @@ def _called_once(model: keras.Model) -> Iterator[tuple[keras.Layer, tuple[int | 
 def costs(model: keras.Model) -> dict:
     """Returns a model's costs, ready for JSON: parameters, bytes, MACs, and memory in MB of 2^20 bytes."""
     return {
-        "input_shape": list(model.input_shape[1:]),
-        "num_classes": model.output_shape[-1],
+        "input_shape": list(model.inputs[0].shape[1:]),
+        "num_classes": model.outputs[0].shape[-1],
         "params": model.count_params(),
         "trainable_params": trainable_params(model),
         "float32_bytes": FLOAT_BYTES * model.count_params(),

@@ -48,7 +48,7 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
     if config.feature_noise:
         x = layers.GaussianNoise(config.feature_noise, name="features_noise")(x)
     # Created with a rate above 0: only then has the layer a random generator, which a dropout schedule needs later.
-    dropout = layers.Dropout(0.5, name="head_dropout")
+    dropout = layers.Dropout(config.dropout or 0.5, name="head_dropout")
     dropout.rate = config.dropout
     x = layers.Conv2D(num_classes, 1, dtype="float32", name="head_logits")(dropout(x))  # (n, 1, 1, num_classes)
     return layers.Flatten(dtype="float32", name="logits")(x)

@@ -1,5 +1,7 @@
 """The summary of a model: rows, memory against published figures, files and names, what is refused."""
 
+from dataclasses import replace
+
 import keras
 import pytest
 from keras import layers
@@ -9,8 +11,8 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.zoo import create_model
 from lwcnn.models.baselines.resnet import build_resnet
 from lwcnn.models.configs import RESNET_4443, SE_RESNET
-from lwcnn.models.cost import count_macs, memory, summary_text
-from lwcnn.models.dual import build_merged_model
+from lwcnn.models.cost import costs, count_macs, memory, summary_text
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system.errors import LwcnnError
 
 
@@ -19,7 +21,7 @@ def published(used):
 
 
 def test_memory_is_that_of_the_resnets_own_table():
-    model = build_resnet((32, 32, 3), 10, RESNET_4443, ([0.0] * 3, [1.0] * 3))
+    model = build_resnet((32, 32, 3), 10, replace(RESNET_4443, normalization=([0.0] * 3, [1.0] * 3)))
     assert published(memory(model)) == ["0.01", "10.16", "18.14", "28.31"]
     # By hand: stem, then five maps a block and two more where there is a projection, pooling and logits.
     values = 2 * 32 * 1024 + 20 * 32 * 1024 + 22 * 64 * 256 + 22 * 128 * 64 + 17 * 256 * 16 + 256 + 10
@@ -96,6 +98,11 @@ def test_the_command(tmp_path, capsys):
     assert capsys.readouterr().out == printed
     assert main(["summary", "paper", "--input-shape", "28", "28", "1"]) == 0
     assert "14,862" in capsys.readouterr().out
+
+
+def test_a_dual_model_has_the_shapes_of_one_input_and_output():
+    found = costs(build_dual_model([build_submodel((28, 28, 1), 10, name) for name in ("a", "b")]))
+    assert (found["input_shape"], found["num_classes"], found["params"]) == ([28, 28, 1], 10, 13_860)
 
 
 def test_a_broken_file_is_told_in_words(tmp_path, capsys):

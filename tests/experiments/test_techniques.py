@@ -51,7 +51,7 @@ def test_titles_are_different():
 @pytest.mark.parametrize("key", [key for key, one in TECHNIQUES.items() if one.group == "block"])
 def test_networks_stay_near_thirty_thousand_parameters(key, shape):
     network = get_experiment(technique(key), "quick", "cifar10" if shape[2] == 3 else "mnist").network
-    assert build_network(shape, 10, network, None).count_params() < 33_000
+    assert build_network(shape, 10, network).count_params() < 33_000
 
 
 @pytest.fixture

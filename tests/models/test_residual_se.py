@@ -86,6 +86,8 @@ def test_the_network_s_rates_activation_and_scaling_are_those_described():
     np.testing.assert_allclose(scaled, [-2, 0, 2], atol=1e-6)
     without = build_residual_se((16, 16, 3), 10, TINY).get_layer("head_dropout")
     assert without.rate == 0 and without.seed_generator is not None  # a phase's schedule can raise it
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        build_residual_se((16, 16, 3), 10, replace(TINY, dropout=2.0))
 
 
 def images(count, seed):

@@ -1,6 +1,7 @@
 """The reference ResNets: counts, published tables, normalization, recipes, training on synthetic images."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -87,8 +88,8 @@ def test_published_component_counts_are_not_those_of_the_networks(models):
 
 def test_the_normalization_is_that_of_the_images():
     images = make_images(50, (12, 12, 3))[0]
-    mean, std = Images(images, np.zeros(len(images), int)).channel_statistics()
-    model = build_resnet((12, 12, 3), 10, TINY, (mean, std))
+    statistics = Images(images, np.zeros(len(images), int)).channel_statistics()
+    model = build_resnet((12, 12, 3), 10, replace(TINY, normalization=statistics))
     trunk = keras.Model(model.inputs, model.get_layer("normalization").output)
     normalized = trunk.predict(images, verbose=0)
     np.testing.assert_allclose(normalized.mean((0, 1, 2)), 0, atol=1e-4)
@@ -98,18 +99,21 @@ def test_the_normalization_is_that_of_the_images():
 
 def test_a_model_with_its_normalization_survives_saving(tmp_path):
     images = make_images(6, (12, 12, 3))[0]
-    model = build_resnet((12, 12, 3), 10, TINY, Images(images, np.zeros(len(images), int)).channel_statistics())
+    statistics = Images(images, np.zeros(len(images), int)).channel_statistics()
+    model = build_resnet((12, 12, 3), 10, replace(TINY, normalization=statistics))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
 
 
-def test_a_small_image_and_a_large_reduction_are_refused():
+def test_a_small_image_a_large_reduction_and_an_unknown_block_are_refused():
     stages = (ResNetStage(8, 1),)
     with pytest.raises(LwcnnError, match="at least 8 for a ResNet. Received"):
         build_resnet((7, 9, 3), 10, ResNetConfig(8, stages))
     with pytest.raises(LwcnnError, match="reduce 8 channels by 1 to 8. Received: se_reduction=16"):
         build_resnet((16, 16, 3), 10, ResNetConfig(8, stages, se_reduction=16))
+    with pytest.raises(LwcnnError, match="Unknown block. Did you mean 'bottleneck'"):
+        build_resnet((16, 16, 3), 10, ResNetConfig(8, stages, block="botleneck"))
 
 
 def test_the_recipes_are_those_described():

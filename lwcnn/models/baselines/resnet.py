@@ -10,22 +10,16 @@ from keras import layers
 from lwcnn.models.blocks import activate, conv_norm, squeeze_excite
 from lwcnn.models.configs import ResNetConfig, ResNetStage
 from lwcnn.models.layers import channels_last, check_shapes
+from lwcnn.system.errors import require_known
 
 
 @channels_last()
-def build_resnet(
-    input_shape: Sequence[int],
-    num_classes: int,
-    config: ResNetConfig,
-    normalization: tuple[Sequence[float], Sequence[float]] | None = None,
-) -> keras.Model:
-    """Builds a residual network of full convolutions; arguments and result as in `build_network`.
-
-    Without `normalization`, (mean, std) per channel in gray levels, the images are rescaled to -1..1.
-    """
+def build_resnet(input_shape: Sequence[int], num_classes: int, config: ResNetConfig) -> keras.Model:
+    """Builds a residual network of full convolutions; arguments and result as in `build_network`."""
     check_shapes(input_shape, num_classes, 8, "for a ResNet")
+    require_known("block", config.block, ("basic", "bottleneck"))
     images = keras.Input(tuple(input_shape), name="images")
-    x = _normalize(images, normalization)
+    x = _normalize(images, config.normalization)
     x = activate(conv_norm(x, config.stem, 3, "stem"), config.activation, "stem_activation")
     reduction = config.se_reduction
     attend = partial(squeeze_excite, reduction=reduction, use_bias=config.se_bias) if reduction else None
@@ -77,9 +71,7 @@ def _convolutions(config: ResNetConfig, stage: ResNetStage, stride: int) -> tupl
     return (inner, first, 1), (inner, second, stride), (stage.filters, third, 1)
 
 
-def _normalize(
-    images: keras.KerasTensor, normalization: tuple[Sequence[float], Sequence[float]] | None
-) -> keras.KerasTensor:
+def _normalize(images: keras.KerasTensor, normalization: tuple | None) -> keras.KerasTensor:
     if normalization is None:
         return layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(images)
     mean, std = (np.asarray(values, np.float64).tolist() for values in normalization)
