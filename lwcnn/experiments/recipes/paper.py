@@ -6,6 +6,7 @@ accuracies: docs/results.md. Command: `lwcnn train paper --dataset cifar10 --pre
 """
 
 from dataclasses import replace
+from typing import Any
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION
 from lwcnn.data.known import ImageSpec
@@ -38,22 +39,21 @@ def _as_published(preset: Preset, images: ImageSpec) -> MergedExperiment:
     """The author's notebook as it runs. Its cells are numbered from 0."""
     inverted = 10 if preset.name == "full" else preset.head_epochs  # cell 18: 10 epochs
     sgd = OptimizerConfig("sgd", 0.001, momentum=0.9, nesterov=True, weight_decay=1e-4)
-    # cell 11: one checkpoint and one early stopping per branch, which starts at epoch 3; cell 9: min_delta everywhere
-    dual = Phase(
-        "dual", NADAM, preset.dual_epochs, patience=5, min_delta=0.001, start_from_epoch=3, best_per_branch=True
-    )
-    plan = MergedExperiment(
+    everywhere: dict[str, Any] = {"min_delta": 0.001, "batch_size": 32}  # min_delta: cell 9
+    return MergedExperiment(
         branches=(("original", None), ("augmented", PUBLISHED_AUGMENTATION)),
-        dual=dual,
+        # cell 11: one checkpoint and one early stopping per branch, which starts at epoch 3
+        dual=Phase(
+            "dual", NADAM, preset.dual_epochs, patience=5, start_from_epoch=3, best_per_branch=True, **everywhere
+        ),
         # cell 18 freezes `layers[-2:]` (dropout and output) instead of all others
         phases=(
-            Phase("inverted", NADAM, inverted, frozen=("head_logits",), patience=5, min_delta=0.001),
-            Phase("all", sgd, preset.all_epochs, patience=10, min_delta=0.001),
+            Phase("inverted", NADAM, inverted, frozen=("head_logits",), patience=5, **everywhere),
+            Phase("all", sgd, preset.all_epochs, patience=10, **everywhere),
         ),
         validation=1 / 6,  # cell 3: 10,000 of MNIST's 60,000 training images
         reuse_dense_weights=("original",),  # cell 17 reads the second branch's weights and never sets them
     )
-    return changed(plan, {"dual.batch_size": 32, "phases.*.batch_size": 32})
 
 
 def _no_unfreezing(preset: Preset, images: ImageSpec) -> MergedExperiment:
