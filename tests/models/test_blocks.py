@@ -10,7 +10,7 @@ from made_data import make_block, make_images, randomize
 
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models import blocks
-from lwcnn.models.baselines.resnet import residual_block
+from lwcnn.models.baselines.resnet import resnet_block
 from lwcnn.models.blocks import conv_norm, hidden_width, spatial_attention, squeeze_excite
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
@@ -73,7 +73,7 @@ def squeeze_excite_count(channels, reduction, bias=True):
 def test_basic_block_by_hand(strides, filters, projected):
     convolutions = (filters, 3, strides), (filters, 3, 1)
     conv, attend = partial(conv_norm, use_bias=True), partial(squeeze_excite, reduction=4)
-    model = block_model(residual_block, convolutions=convolutions, attend=attend, conv=conv)
+    model = block_model(resnet_block, convolutions=convolutions, attend=attend, conv=conv)
     convolutions = 9 * 16 * filters + filters + 9 * filters * filters + filters
     projection = (16 * filters + filters + 4 * filters) if projected else 0
     expected = convolutions + 2 * 4 * filters + projection + squeeze_excite_count(filters, 4)
@@ -85,7 +85,7 @@ def test_basic_block_by_hand(strides, filters, projected):
 def test_bottleneck_block_by_hand():
     arguments = {"convolutions": ((7, 1, 1), (7, 3, 2), (20, 5, 1)), "activation": "leaky_relu"}
     attend = partial(squeeze_excite, reduction=5, use_bias=False)
-    model = block_model(residual_block, attend=attend, dropout=0.2, **arguments)
+    model = block_model(resnet_block, attend=attend, dropout=0.2, **arguments)
     convolutions = 16 * 7 + 9 * 7 * 7 + 25 * 7 * 20 + 16 * 20
     norms = 4 * (7 + 7 + 20 + 20)
     assert model.count_params() == convolutions + norms + squeeze_excite_count(20, 5, bias=False)
@@ -98,7 +98,7 @@ def test_bottleneck_block_by_hand():
 
 
 def test_without_a_change_of_shape_a_basic_block_adds_its_input():
-    model = block_model(residual_block, convolutions=((16, 3, 1), (16, 3, 1)))
+    model = block_model(resnet_block, convolutions=((16, 3, 1), (16, 3, 1)))
     for layer in model.layers:
         if layer.name == "block_2_norm":  # what the convolutions give is multiplied by zero
             layer.gamma.assign(np.zeros(16))

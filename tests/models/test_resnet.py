@@ -15,7 +15,7 @@ from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.experiments.sequence import PhaseSequence
-from lwcnn.models.baselines.resnet import build_resnet, residual_block
+from lwcnn.models.baselines.resnet import build_resnet, resnet_block
 from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET, ResNetConfig, ResNetStage
 from lwcnn.publication.claims import CLAIMS
 from lwcnn.system.errors import LwcnnError
@@ -161,7 +161,7 @@ def test_every_recipe_trains_a_small_network_with_falling_loss(name):
 
 def test_the_dropout_of_a_block_drops_whole_channels():
     images = keras.Input((6, 6, 16))
-    model = keras.Model(images, residual_block(images, ((16, 3, 1), (16, 3, 1)), "block", dropout=0.5))
+    model = keras.Model(images, resnet_block(images, ((16, 3, 1), (16, 3, 1)), "block", dropout=0.5))
     values = ops.convert_to_numpy(model.get_layer("block_dropout")(np.ones((50, 6, 6, 16), np.float32), training=True))
     assert (values == values[:, :1, :1]).all() and set(np.unique(values)) == {0.0, 2.0}
     assert 0.4 < (values[:, 0, 0] == 0).mean() < 0.6

@@ -12,7 +12,7 @@ from functools import partial
 import keras
 from keras import layers
 
-from lwcnn.models.baselines.resnet import residual_block
+from lwcnn.models.baselines.resnet import resnet_block
 from lwcnn.models.blocks import conv_norm, squeeze_excite
 from lwcnn.models.configs import RepoResidualSEConfig
 from lwcnn.models.layers import channels_last, check_shapes
@@ -82,7 +82,7 @@ def build_repo_residual_se(
     for i, width in enumerate(config.widths, start=1):
         if i > 1:
             x = layers.MaxPooling2D(2, name=f"pool{i - 1}")(x)
-        x = residual_block(x, ((width, 3, 1), (width, 3, 1)), f"block{i}", attend=attend, conv=conv)
+        x = resnet_block(x, ((width, 3, 1), (width, 3, 1)), f"block{i}", attend=attend, conv=conv)
     x = layers.GlobalAveragePooling2D(name="global_pool")(x)
     x = layers.Dense(config.hidden, activation="relu", name="features")(x)
     x = layers.Dropout(config.dropout, name="head_dropout")(x)

@@ -26,14 +26,14 @@ def build_resnet(input_shape: Sequence[int], num_classes: int, config: ResNetCon
     for i, stage in enumerate(config.stages, start=1):
         for j in range(1, stage.blocks + 1):
             convolutions, name = _convolutions(config, stage, stage.stride if j == 1 else 1), f"stage{i}_block{j}"
-            x = residual_block(x, convolutions, name, config.activation, attend, config.block_dropout)
+            x = resnet_block(x, convolutions, name, config.activation, attend, config.block_dropout)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     if config.dropout:
         x = layers.Dropout(config.dropout, name="head_dropout")(x)
     return keras.Model(images, layers.Dense(num_classes, dtype="float32", name="head_logits")(x), name="resnet")
 
 
-def residual_block(
+def resnet_block(
     x: keras.KerasTensor,
     convolutions: Sequence[tuple[int, int, int]],
     name: str,
