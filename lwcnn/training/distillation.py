@@ -22,7 +22,7 @@ class Teaching(NamedTuple):
     def check(self, student: keras.Model, phase: Phase, split: Split) -> None:
         """Raises an error unless the teacher can classify the images of a phase as the student does."""
         shapes = [(model.input_shape, model.output_shape) for model in (self.teacher, student)]
-        if shapes[0] != shapes[1]:
+        if shapes[0] != shapes[1] or len(student.inputs) > 1:
             raise wrong("Give a teacher with one input and one output, of the student's shapes", f"shapes {shapes}")
         if phase.image_side or split.training.images.dtype != np.uint8:
             found = f"image_side={phase.image_side}, images of type {split.training.images.dtype}"

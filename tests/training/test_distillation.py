@@ -17,6 +17,7 @@ from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.teachers import find_teacher
 from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.dual import build_dual_model, build_submodel
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.models.surgery import build_ensemble
@@ -172,6 +173,15 @@ def test_a_teacher_that_does_not_fit_is_refused(teacher, phase, dtype, message):
     teaching = Teaching(teacher, Distillation(4, 0.1))
     with pytest.raises(LwcnnError, match=message):
         train_phase(tiny_model(1), Phase("all", OptimizerConfig("sgd"), 1, **phase), parts, 0, teaching=teaching)
+
+
+def test_a_student_with_several_inputs_has_no_teacher():
+    student, teacher = (build_dual_model([build_submodel((12, 12, 3), 10, name) for name in "ab"]) for _ in range(2))
+    images = Images(*make_images(20, (12, 12, 3)))
+    with pytest.raises(LwcnnError, match="one input and one output"):
+        phase = Phase("all", OptimizerConfig("sgd"), 1)
+        teaching = Teaching(teacher, Distillation(4, 0.1))
+        train_phase(student, phase, Split(images, images), 0, branches=(None, None), teaching=teaching)
 
 
 def test_epochs_that_repeat_refuse_a_ramp():
