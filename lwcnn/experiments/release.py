@@ -53,8 +53,7 @@ def release_best(
 
 
 def _release(best: Path, result: dict, classes: np.ndarray, data: Dataset, folders: Folders) -> Path | None:
-    experiment, trained = result["experiment"], folders.model(result)
-    released = folders.best_model(data.name, experiment)
+    trained, released = folders.model(result), folders.best_model(data.name, result["experiment"])
     if result["weights"] and _belongs(released, result):
         return released
     if not trained.exists():
@@ -62,10 +61,10 @@ def _release(best: Path, result: dict, classes: np.ndarray, data: Dataset, folde
             "The model of %s is not in the cache, so none is released; with other folders, it is trained again", best
         )
         return None
-    outputs = _verified_outputs(best, result, classes, data, folders)
+    outputs = _verified_outputs(best, trained, result, classes, data)
     write_atomically(released, trained.read_bytes())
     save_npz(best.with_name("released.npz"), compressed=True, seed=np.array(result["seed"]), **outputs)
-    _forget_others(data.name, experiment, folders, keep=best)
+    _forget_others(best)
     write_json(best, result | {"weights": f"{Path(folders.models).name}/{released.name}"})
     return released
 
@@ -128,11 +127,8 @@ def _belongs(path: Path, result: dict) -> bool:
     return description is not None and name(vars(description)) == name(result)
 
 
-def _verified_outputs(
-    path: Path, result: dict, classes: np.ndarray, data: Dataset, folders: Folders
-) -> dict[str, np.ndarray]:
+def _verified_outputs(path: Path, trained: Path, result: dict, classes: np.ndarray, data: Dataset) -> dict:
     """Returns the logits and features of a run's model, after checking that it reproduces the run's classes."""
-    trained = folders.model(result)
     advice = f"move the result {path} away and train again. Received: {trained}"
     if result["data_checksum"] != data.checksum:
         raise LwcnnError(
@@ -158,9 +154,9 @@ def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return trunk.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0).reshape(len(images), -1)
 
 
-def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:
+def _forget_others(keep: Path) -> None:
     """Removes the path of the weights from runs that are no longer released, and outputs of other presets."""
-    folder = Path(folders.results) / dataset / experiment
+    folder = keep.parents[1]  # of the experiment
     for path in [path for preset in folder.iterdir() if preset.is_dir() for path in run_paths(preset)]:
         result = read_json(path)
         if path != keep and result.get("weights"):

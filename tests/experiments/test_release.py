@@ -315,7 +315,7 @@ def test_accuracies_are_weighted_by_their_numbers_of_images():
 
 
 @pytest.mark.parametrize("changed, refused", [(2, False), (3, True)])
-def test_one_class_in_a_thousand_may_change_by_rounding(changed, refused, made_dataset, folders, monkeypatch):
+def test_one_class_in_a_thousand_may_change_by_rounding(changed, refused, made_dataset, monkeypatch):
     result, classes = vars(describe(made_dataset)), np.arange(2000) % 10
     data = SimpleNamespace(name="made", checksum=made_dataset.checksum, x_test=np.zeros((2000, 1)))
     found = np.eye(10)[np.where(np.arange(2000) < changed, (classes + 1) % 10, classes)]
@@ -325,7 +325,7 @@ def test_one_class_in_a_thousand_may_change_by_rounding(changed, refused, made_d
     monkeypatch.setattr(release, "penultimate_features", lambda model, images: np.zeros((len(images), 2)))
     expected = pytest.raises(LwcnnError, match="does not give the classes") if refused else contextlib.nullcontext()
     with expected:
-        release._verified_outputs(Path("seed0.json"), result, classes, data, folders)
+        release._verified_outputs(Path("seed0.json"), Path("trained.keras"), result, classes, data)
 
 
 def test_a_latency_is_that_of_this_very_model(tmp_path):
