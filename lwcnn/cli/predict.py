@@ -44,9 +44,8 @@ def predict(options: argparse.Namespace) -> int:
     from lwcnn.models.io import load_model
     from lwcnn.system.files import write_atomically
 
-    images, public = options.inputs, None
-    if len(images) == 1 and images[0] in DATASET_NAMES:
-        public = images[0]
+    images = options.inputs
+    public = images[0] if len(images) == 1 and images[0] in DATASET_NAMES else None
     file = model_file(options.model, options.dataset or public)
     model, description = load_model(file), read_description(file)
     require_classifier(model)

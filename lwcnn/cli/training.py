@@ -114,10 +114,11 @@ def _train_runs(options: argparse.Namespace, data: Dataset, plans: list[Experime
     folders, computing = arguments.get_folders(options), Computing(options.precision, options.devices)
     failed = []
     for seed, plan in itertools.product(options.seeds, plans):
-        progress = _open_progress(options, data.name, plan.name, seed)
+        board = options.tensorboard and options.tensorboard / data.name / plan.name / options.preset / f"seed{seed}"
+        progress = _open_progress(options.progress, f"{data.name} {plan.name} {options.preset} seed {seed}", board)
         try:
             run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
-            if options.tensorboard and not any(_board_folder(options, data.name, plan.name, seed).iterdir()):
+            if board and not any(board.iterdir()):
                 progress.note("nothing is written for TensorBoard, because the run was finished before")
         except LwcnnError as error:
             failed.append(f"{plan.name} seed {seed}: {error}")
@@ -125,18 +126,13 @@ def _train_runs(options: argparse.Namespace, data: Dataset, plans: list[Experime
         raise LwcnnError("; ".join(failed))
 
 
-def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, seed: int) -> Progress:
-    """Returns the progress display of a run, which also writes for TensorBoard if asked."""
-    title = f"{dataset} {experiment} {options.preset} seed {seed}"
-    if options.tensorboard is None:
-        return Progress(options.progress, title)
+def _open_progress(style: str, title: str, board: Path | None) -> Progress:
+    """Returns the progress display of a run, which also writes into the TensorBoard folder `board`, if given."""
+    if board is None:
+        return Progress(style, title)
     from lwcnn.publication.tensorboard import TensorBoard
 
-    return TensorBoard(_board_folder(options, dataset, experiment, seed), options.progress, title)
-
-
-def _board_folder(options: argparse.Namespace, dataset: str, experiment: str, seed: int) -> Path:
-    return options.tensorboard / dataset / experiment / options.preset / f"seed{seed}"
+    return TensorBoard(board, style, title)
 
 
 def release_and_print(data: Dataset, experiment: str, preset: str, folders: Folders) -> Path | None:
