@@ -11,7 +11,7 @@ BRANCHES = ("original", "augmented")
 """Names of the two branches of the paper's model."""
 
 CONV_FILTERS = (10, 20)
-"""Numbers of filters of each branch's two convolutions; paper, section "Submodel"."""
+"""Numbers of filters of each branch's two convolutions, as in the paper."""
 
 EPSILON, MOMENTUM = 1e-3, 0.9
 """Batch normalization's epsilon (Keras's default) and momentum (for epochs of a few hundred steps)."""
@@ -74,7 +74,7 @@ class ResNetConfig:
     normalization: tuple | None = added_later(None)  # (mean, std) per channel, set as training begins; None: to -1..1
 
 
-# github.com/Esteban-D-Lopez/DeepLearning-ResNet. The text gives widths, depths and "three convolutions" per block, but
+# github.com/Esteban-D-Lopez/DeepLearning-ResNet. The text gives widths, depths and three convolutions per block, but
 # no kernel sizes. The notebook (Final_model.ipynb) has three 3x3 convolutions, the first two of half the width,
 # and squeeze-and-excitation without biases; only this gives the 4,905,430 parameters claimed. The text has dropout 0.2
 # "in fully connected layers", the notebook has it on whole channels in every block; this follows the notebook.

@@ -47,7 +47,7 @@ def build_submodel(
         >>> [layer.name for layer in submodel.layers if layer.weights]
         ['original_conv1', 'original_conv2', 'original_logits']
 
-    Source: arXiv 2501.15547, "Submodel".
+    Source: arXiv 2501.15547.
     """
     check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
@@ -81,7 +81,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
         >>> dual.output_shape
         [(None, 10), (None, 10)]
 
-    Source: arXiv 2501.15547, "Dual-input-output model".
+    Source: arXiv 2501.15547.
     """
     require_submodels(submodels)
     names = [submodel.name for submodel in submodels]
@@ -139,7 +139,7 @@ def build_merged_model(
         >>> build_merged_model((32, 32, 3), num_classes=10).count_params()
         19622
 
-    Source: arXiv 2501.15547, "Merge".
+    Source: arXiv 2501.15547.
     """
     check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
     require_sequence("branches", branches)

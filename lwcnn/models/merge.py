@@ -4,7 +4,7 @@ A dense layer on F flattened values computes `x @ W + b` with a kernel W of shap
 feature map of shape (1, 1, F) computes the same with the same numbers, as a kernel of shape (1, 1, F, classes). So a
 submodel's logits are the inputs of the ReLU that ends its branch in the merged model. `check_merge` measures this.
 
-Source: arXiv 2501.15547, "Merge". The author's code uses a kernel as large as the map, which computes the same
+Source: arXiv 2501.15547. The author's code uses a kernel as large as the map, which computes the same
 function.
 """
 
@@ -51,7 +51,7 @@ def merge_submodels(
         >>> bool((conv_kernel[0, 0] == dense_kernel).all())
         True
 
-    Source: arXiv 2501.15547, "Merge".
+    Source: arXiv 2501.15547.
     """
     input_shape, num_classes = _common_shapes(submodels)
     names = [submodel.name for submodel in submodels]

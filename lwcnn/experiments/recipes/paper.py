@@ -24,7 +24,7 @@ def _paper(preset: Preset, images: ImageSpec) -> MergedExperiment:
     batch = preset.batch_size
     return MergedExperiment(
         branches=(("original", None), ("augmented", PAPER_AUGMENTATION)),
-        # paper: Nadam, early stopping on validation accuracy with patience 5
+        # paper: Nadam, early stopping with patience 5; monitored: validation accuracy, as in the notebook
         dual=Phase("dual", NADAM, preset.dual_epochs, patience=5, batch_size=batch),
         phases=(
             # paper: the last two layers train, 20 epochs: the new head, Dense(32) and Dense(10); patience: notebook
