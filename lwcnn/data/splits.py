@@ -34,7 +34,7 @@ def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarra
     """Draws a subset with equal class proportions and at least one image per class; returns sorted indices."""
     counts = _count_classes(labels, min_count=1, purpose="a subset")
     size = min(max(int(size), len(counts)), len(labels))
-    return np.flatnonzero(_draw(labels, _exact_shares(counts, size, counts), seed))
+    return np.flatnonzero(_draw(labels, _exact_shares(counts, size), seed))
 
 
 def split_for_training(
@@ -52,7 +52,7 @@ def split_for_training(
     """
     counts = _count_classes(labels, 2, "training and validation, one for each", class_names)
     size = max(len(counts), min(_number_of_images(validation, len(labels)), len(labels) // 2))
-    train, held_out = _split_by_mask(_draw(labels, _exact_shares(counts, size, counts - 1), seed))
+    train, held_out = _split_by_mask(_draw(labels, _exact_shares(counts, size), seed))
     if limit:
         train = train[stratified_subset(labels[train], limit, seed)]
     return train, held_out
@@ -168,14 +168,13 @@ def _draw(labels: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
     return np.isin(np.arange(len(labels)), np.concatenate(drawn))
 
 
-def _exact_shares(counts: np.ndarray, total: int, most: np.ndarray) -> np.ndarray:
-    """Returns the number of images to draw per class: proportional, between 1 and `most`, with sum `total`."""
+def _exact_shares(counts: np.ndarray, total: int) -> np.ndarray:
+    """Returns the number of images to draw per class: proportional, at least 1, with sum `total`."""
     num_images = int(counts.sum())
     quotas = counts.astype(np.int64) * total  # in units of 1/num_images, which makes ties exact
-    shares = np.clip(quotas // num_images, 1, most)
+    shares = np.maximum(quotas // num_images, 1)
     while shares.sum() < total:
-        lag = np.where(shares < most, quotas - shares * num_images, np.iinfo(np.int64).min)
-        shares[np.argmax(lag)] += 1
+        shares[np.argmax(quotas - shares * num_images)] += 1
     while shares.sum() > total:
         lag = np.where(shares > 1, quotas - shares * num_images, np.iinfo(np.int64).max)
         shares[np.argmin(lag)] -= 1

@@ -147,10 +147,10 @@ def test_every_class_is_trained_on_and_validated_on_however_few_images_there_are
 
 def test_a_limit_keeps_the_validation_images_and_draws_of_the_others():
     labels = np.arange(1000) * 7 % 10
-    rest, held_out = split_for_training(labels, 0.1)
-    train, same = split_for_training(labels, 0.1, 200)
+    rest, held_out = split_for_training(labels, 0.1, seed=3)
+    train, same = split_for_training(labels, 0.1, 200, seed=3)
     np.testing.assert_array_equal(held_out, same)
-    np.testing.assert_array_equal(train, rest[stratified_subset(labels[rest], 200)])
+    np.testing.assert_array_equal(train, rest[stratified_subset(labels[rest], 200, seed=3)])
 
 
 def test_one_image_of_a_class_is_refused_with_what_to_do():
