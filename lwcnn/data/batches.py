@@ -92,7 +92,7 @@ class Batches(keras.utils.PyDataset):
         )
         if self.mixing is not None:
             assert self.num_classes is not None  # checked with `mixing`
-            progress = min(1.0, (epoch + index / len(self)) / self.num_epochs) if self.num_epochs else 1.0
+            progress = min(1.0, (epoch + index / len(self)) / (self.num_epochs or 1))
             height, width = images.shape[1:3]
             mix = draw_mix(self.mixing, height, width, self.seed, epoch, index, progress)
             inputs, labels = tuple(mix_images(each, mix) for each in inputs), mix_labels(labels, self.num_classes, mix)

@@ -90,6 +90,9 @@ def test_sides_are_the_root_of_the_area_and_fit_into_any_image():
     assert (sides_y == 10).all() and (sides_x == 10).all()
     sides_y, sides_x = Erasing(1.0, (0.16, 0.16), (4.0, 4.0)).rectangle_sides(draws, draws, 20, 20).T
     assert (sides_y == 16).all() and (sides_x == 4).all()
+    for shape in ((100, 400), (400, 100)):
+        sides_y, sides_x = Erasing(1.0, (0.3, 0.3)).rectangle_sides(draws, draws, *shape).T
+        np.testing.assert_allclose(sides_y * sides_x, 0.3 * 100 * 400, rtol=0.02)
     for height, width in [(1, 1), (2, 30), (30, 2), (1, 9)]:
         area, aspect = (draws.ravel() for draws in np.meshgrid(draws, draws))
         sides_y, sides_x = Erasing(1.0).rectangle_sides(area, aspect, height, width).T

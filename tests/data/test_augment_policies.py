@@ -52,7 +52,9 @@ def test_auto_augment_follows_its_policy(applied):
     draw("auto_augment")
     first, second = applied.drawn
     both = (first >= 0) & (second >= 0)
-    assert both.any() and (first[both] == second[both]).all(), "both operations are of one pair"
+    assert (first[both] == second[both]).all(), "both operations are of one pair"
+    expected = np.mean([one[1] * two[1] for one, two in policies.CIFAR_POLICY])
+    assert both.mean() == pytest.approx(expected, abs=0.01), "each is drawn by itself"
     for i, step in enumerate(applied.steps):
         for name in ("invert", "rotate", "sharpness", "solarize", "posterize", "translate_y", "color"):
             entries = [pair[i] for pair in policies.CIFAR_POLICY if pair[i][0] == name]

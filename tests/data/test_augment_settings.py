@@ -138,6 +138,16 @@ def test_the_new_draws_are_pinned():
     assert len(set(steps)) == 3
 
 
+def test_each_change_has_its_own_draws(monkeypatch):
+    """Committed results depend on the purpose and the number of columns of every table."""
+    seen, uniform = [], Draws.uniform
+    monkeypatch.setattr(Draws, "uniform", lambda self, *key: seen.append(key) or uniform(self, *key))
+    for augmentation in (replace(EACH["all"], policy="auto_augment"), EACH["trivial_augment"]):
+        augment_batch(random_images(1), augmentation, 0, 0, np.arange(1))
+    of_all = [(1, 8), (3, 1), (4, 2, 0), (4, 2, 1), (13, 5), (5, 8), (6, 1), (7, 2), (8, 2), (9, 5)]
+    assert seen == [*of_all, (1, 8), (12, 3)]
+
+
 def test_vertical_flip_turns_its_share_upside_down():
     images = np.broadcast_to(np.arange(5, dtype=np.uint8)[:, None, None], (20_000, 5, 2, 1))
     out = augment_batch(images, Augmentation(vertical_flip=0.05), 0, 0, np.arange(20_000))

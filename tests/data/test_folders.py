@@ -344,6 +344,8 @@ def test_a_second_time_the_arrays_come_from_one_file_unless_an_image_changed(tmp
     load_dataset(pets)
     (pets / "cat" / "0.png").unlink()
     assert len(load_dataset(pets).x_train) == 7 and len(calls) == 4
+    load_dataset(pets, size=20)
+    assert len(calls) == 5, "another size is not enlarged from the cache"
 
 
 def test_arrays_that_were_not_used_for_a_month_are_deleted_when_others_are_kept(tmp_path):

@@ -43,9 +43,8 @@ class ColorJitter(Settings):
             low, high = max(0.0, 1 - spread), 1 + spread
             values[:, k] = low + (high - low) * uniform[:, k]
         values[:, 3] = self.hue * (2 * uniform[:, 3] - 1)
-        num_changes = 4 if images.shape[3] == 3 else 2
         for place in range(4):
-            for k in np.flatnonzero(amounts[:num_changes]).tolist():
+            for k in np.flatnonzero(amounts).tolist():
                 change_some(images, order[:, place] == k, changes[k], values[:, k])
 
 
