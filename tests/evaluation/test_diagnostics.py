@@ -138,10 +138,9 @@ def test_a_merged_model_worse_than_its_submodels_is_a_sign():
 
 @pytest.mark.parametrize("images, wrong", [(50, 20), (50_000, 23_750)])  # 10 points, two errors of 100 images; 2.5
 def test_accuracy_is_above_chance_by_two_errors_and_a_twentieth_of_what_is_left(images, wrong):
-    more, fewer = wrong + images // 50, wrong - images // 50
-    (sign,) = diagnose_run(of_confusion([[images - more, more], [more, images - more]]))
+    (sign,) = diagnose_run(of_confusion([[images - wrong - 1, wrong + 1], [wrong + 1, images - wrong - 1]]))
     assert "not clearly above chance, 50.0%: check" in sign and "fine-tune" not in sign
-    assert diagnose_run(of_confusion([[images - fewer, fewer], [fewer, images - fewer]])) == []
+    assert diagnose_run(of_confusion([[images - wrong + 1, wrong - 1], [wrong - 1, images - wrong + 1]])) == []
 
 
 def test_chance_is_the_share_of_the_largest_class():

@@ -387,7 +387,7 @@ def test_names_of_files(tmp_path):
 def test_an_npz_in_its_own_order_with_its_own_names(model, model_file, tmp_path):
     path = write_npz(tmp_path / "made.npz", SHAPE, 4, num_test=30)
     arrays = dict(np.load(path))
-    np.savez_compressed(path, **arrays, class_names=NAMES)
+    np.savez_compressed(path, **arrays, class_names=NAMES, images=arrays["x_train"])
     output = tmp_path / "predictions.csv"
     assert main(["predict", model_file, str(path), f"--output={output}", f"--dataset={path}"]) == 0
     assert read_csv(output) == wanted_rows(model, map(str, range(30)), arrays["x_test"], NAMES)

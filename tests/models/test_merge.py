@@ -173,7 +173,7 @@ def test_check_merge_detects_an_inexact_merge():
         largest = np.abs(submodel.predict(images, verbose=0)).max()
         assert check.largest_logit == pytest.approx(largest) and check.largest_difference < 1e-5 * largest
     kernel, bias = merged.get_layer("augmented_dense_as_conv").get_weights()
-    bias[3] += 0.25  # of one class alone: the mean of the differences is a tenth of the largest
+    bias[3] -= 0.25  # of one class alone: the mean of the differences is a tenth of the largest
     merged.get_layer("augmented_dense_as_conv").set_weights([kernel, bias])
     original, augmented = check_merge(submodels, merged, images)
     assert original.same_weights and not augmented.same_weights

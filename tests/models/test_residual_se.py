@@ -82,6 +82,8 @@ def test_the_network_s_rates_activation_and_scaling_are_those_described():
     leaky = build_residual_se((16, 16, 3), 10, replace(TINY, activation="leaky_relu"))
     slopes = [layer.negative_slope for layer in leaky.layers if isinstance(layer, keras.layers.LeakyReLU)]
     assert slopes == [LEAKY_SLOPE] * 4
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert {norm.momentum for norm in norms} == {0.9}
     scaled = model.get_layer("rescaling")(np.array([0, 127.5, 255], np.float32))
     np.testing.assert_allclose(scaled, [-2, 0, 2], atol=1e-6)
     without = build_residual_se((16, 16, 3), 10, TINY).get_layer("head_dropout")
