@@ -116,7 +116,6 @@ class Checkpoint:
         if model is not None:
             try:
                 require_shapes(model.weights, state.weights)
-                require_shapes(model.weights, state.best_weights or state.weights)
                 require_shapes(random_states(model), state.seeds)
             except LwcnnError as error:
                 raise wrong(f"{advice} model", self.path) from error
