@@ -26,7 +26,7 @@ from lwcnn.system.files import read_json, write_json
 from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.distillation import TaughtBatches, Teaching
 from lwcnn.training.loop import train_phase
-from lwcnn.training.losses import DistillationLoss, build_loss
+from lwcnn.training.losses import DistillationLoss, LabelAccuracy, build_loss
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Distillation, Phase
 
@@ -73,6 +73,7 @@ def test_label_weight_zero_ignores_the_labels():
     settings = Distillation(temperature=2, label_weight=0)
     state = train_phase(student, phase, Split(wrong, truth), 0, teaching=Teaching(teacher, settings))
     assert state.history[-1]["val_accuracy"] > 0.9
+    assert state.history[-1]["accuracy"] < 0.1, "of the labels, not of what the teacher says"
     assert 0 < state.history[-1]["loss"] < state.history[0]["loss"] / 3
     assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights(), strict=True))
 
@@ -87,6 +88,8 @@ def test_the_loss_is_that_of_the_labels_and_the_divergence_at_the_temperature_ti
     of_labels = -log_softmax(of_student, axis=1)[np.arange(20), labels].mean()
     assert divergence > 0.01
     assert loss == pytest.approx(0.2 * of_labels + 0.8 * 3**2 * divergence, rel=1e-4)
+    accuracy = float(LabelAccuracy()(taught, of_student))
+    assert accuracy == pytest.approx((of_student.argmax(axis=1) == labels).mean())
 
 
 @pytest.mark.parametrize("cached_epochs", [None, 1, 2])
@@ -126,7 +129,8 @@ def test_a_teacher_classifies_the_images_that_the_student_sees(mixing):
         for i in range(len(batches)):
             images, labels = batches[i]
             assert labels.dtype == np.float32 and labels.shape == (len(images), 20)
-            np.testing.assert_allclose(labels[:, :10].sum(axis=1), 1, rtol=1e-6)
+            given = batches._batches[i][1]
+            np.testing.assert_array_equal(labels[:, :10], given if mixing else np.eye(10)[given])
             np.testing.assert_allclose(labels[:, 10:], teacher.predict(images, verbose=0), rtol=2e-3, atol=2e-3)
 
 
