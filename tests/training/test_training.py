@@ -450,14 +450,16 @@ def test_the_averaged_weights_are_validated(parts):
     assert abs(of_average - of_raw) > 1e-3 * of_raw
 
 
-def test_the_seed_of_a_phase_orders_its_images(parts, monkeypatch):
+def test_seed_and_epoch_order_the_images_of_a_phase(parts, monkeypatch):
     seen = []
     monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0][0]) or {"loss": 0.0})
     for seed in (3, 4):
         model = build_merged_model(SHAPE, NUM_CLASSES)
-        train_phase(model, Phase("p", OptimizerConfig("sgd"), 1, batch_size=16), parts, seed)
-        np.testing.assert_array_equal(seen[-1], Batches(parts.training, 16, seed=seed)[0][0])
-    assert not np.array_equal(*seen)
+        train_phase(model, Phase("p", OptimizerConfig("sgd"), 2, batch_size=16), parts, seed)
+        expected = Batches(parts.training, 16, seed=seed)
+        for epoch in (0, 1):
+            expected.set_epoch(epoch)
+            np.testing.assert_array_equal(seen.pop(0), expected[0][0])
 
 
 def test_class_weights_are_those_of_the_images_that_are_trained_on():
