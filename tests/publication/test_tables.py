@@ -9,7 +9,7 @@ from made_data import ROOT
 from publication.made_results import write_folds, write_run
 from scipy.stats import binomtest
 
-from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, only
+from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement
@@ -94,11 +94,15 @@ def test_parts_name_what_was_not_run(tmp_path):
     write_run(tmp_path, f"cifar10/{BASELINE}/quick", 0, 75)
     write_run(tmp_path, f"cifar10/{only('se')}/quick", 0, 50)
     write_run(tmp_path, f"cifar10/{only('se')}/quick", 1, 0)  # no baseline with this seed
+    write_run(tmp_path, f"cifar10/{WHOLE}/quick", 0, 10)
+    write_run(tmp_path, f"cifar10/{leave_one_out('residual')}/quick", 0, 30)
     table = ablations.parts(Evidence(tmp_path))
     assert len(table.rows) == 1 + len(PARTS) + len(OPTIMIZERS)
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.markdown().splitlines()[2:]]
-    assert lines[0][:5] == ["none; all", "25.00", "", "", "not run"]
-    (se,) = (line for line in lines if line[0] == "SE")
+    assert lines[0][:5] == ["none; all", "25.00", "", "", "90.00"]
+    shortcuts, se = (next(line for line in lines if line[0] == part) for part in ("shortcuts", "SE"))
+    assert shortcuts[1:3] == ["not run", "not run"]
+    assert shortcuts[4] == "70.00" and shortcuts[5].startswith("+20.00 ["), "what is lost without them"
     assert se[1] == "75.00 ± 35.36"  # 50 and 100, of both seeds
     assert se[2].startswith("+25.00 [") and se[3] == "<.001" and se[4:6] == ["not run", "not run"]
 
