@@ -172,14 +172,14 @@ def test_the_folds_and_their_validation_parts_are_pinned(made_dataset, folders, 
     assert digest == "93c197257ee225da"
 
 
-def test_a_leaky_fold_of_other_epochs_has_another_key(made_dataset, tmp_path, calls, monkeypatch):
+def test_a_leaky_fold_of_other_epochs_or_of_another_method_has_another_key(made_dataset, tmp_path, calls, monkeypatch):
     size = get_preset("quick")
-    for epochs in (2, 3):
+    for method, epochs in (("paper", 2), ("paper", 3), ("reinit_merge", 3)):  # both end in the same phase
         monkeypatch.setattr(kfold, "get_preset", lambda name, epochs=epochs: replace(size, fold_epochs=epochs))
         folders = Folders(results=tmp_path / str(epochs), cache=tmp_path / "cache")
-        run_kfold("paper", made_dataset, "quick", 0, True, 2, folders)
-    assert [call.phase.epochs for call in calls.phase] == [2, 2, 3, 3]
-    assert len({call.checkpoint.path for call in calls.phase}) == 4
+        run_kfold(method, made_dataset, "quick", 0, True, 2, folders)
+    assert [call.phase.epochs for call in calls.phase] == [2, 2, 3, 3, 3, 3]
+    assert len({call.checkpoint.path for call in calls.phase}) == 6
 
 
 @pytest.mark.parametrize(
