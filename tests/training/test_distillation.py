@@ -15,7 +15,7 @@ from lwcnn.experiments.identity import Run
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.run import run_experiment
-from lwcnn.experiments.teachers import find_teacher
+from lwcnn.experiments.teachers import find_teacher, load_teacher
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_submodel
 from lwcnn.models.io import load_model, save_model
@@ -243,9 +243,13 @@ def test_a_teacher_of_other_images_is_refused(made_dataset, folders, foreign):
 def test_a_run_has_its_teachers_first(made_dataset, folders):
     with pytest.raises(LwcnnError, match="lwcnn train residual_se"):
         run_experiment("residual_se_small_distilled", made_dataset, "smoke", 0, folders)
-    for seed in get_experiment("residual_se_small_distilled", "smoke").teacher.seeds:
+    plan, images = get_experiment("residual_se_small_distilled", "smoke"), made_dataset.x_test[:7]
+    for seed in plan.teacher.seeds:
         run = Run(get_experiment("residual_se", "smoke", made_dataset.spec), made_dataset, "smoke", seed)
         save_model(folders.model(run.identity), tiny_model(seed), describe(made_dataset))
+    expected = average_probabilities([tiny_model(seed).predict(images, verbose=0) for seed in (0, 1, 2)])
+    found = load_teacher(plan, made_dataset, folders).predict(images, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
     result = run_experiment("residual_se_small_distilled", made_dataset, "smoke", 0, folders)
     assert np.isfinite(result["history"][0]["history"][0]["loss"])
     assert result["config"]["teacher"]["seeds"] == [0, 1, 2]
