@@ -198,6 +198,7 @@ def test_the_draws_are_pinned(draw):
     drawn = draw(EVERYTHING, [0, 1, 49_999], 32, 32, 42, 3)
     angles = [-0.021579878010657617, 0.09568261239323315, -0.07962515740857759]
     np.testing.assert_allclose(drawn["radians"] / (2 * np.pi), angles, rtol=1e-12)
+    np.testing.assert_allclose(drawn["zoom"], [1.12132728, 1.14959562, 1.16682722], rtol=1e-8)
     assert drawn["shifts"][:, 1].tolist() == [-4, 4, -4]
     assert drawn["flip"].tolist() == [True, False, True]
 
