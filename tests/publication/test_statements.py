@@ -961,12 +961,11 @@ def test_no_other_technique_gains_after_60_epochs(evidence):
     assert all(0.01 < p < 0.05 for name in unclear for p in found[name].p_values)
     assert all(includes_zero(found[name]) for name in alike)
     assert max(one.mean for one in found.values()) < 0.0015
-    points = (
-        100
-        * (runs.loc["technique_auto_augment"] - runs.loc["residual_se_muon"])[
-            ["test_accuracy", "val_accuracy"]
-        ].dropna()
+    ours, theirs = (
+        100 * runs.loc[name, ["test_accuracy", "val_accuracy"]]
+        for name in ("technique_auto_augment", "residual_se_muon")
     )
+    points = (ours - theirs).dropna()
     assert points["test_accuracy"].round(1).tolist() == [-0.6, -0.7] and abs(points["val_accuracy"].mean()) < 0.1
     of = {name: runs.loc[f"technique_{name}"].mean(numeric_only=True) for name in names}
     fitted = [of[name]["train_accuracy"] < recipe["train_accuracy"] - 0.002 for name in names]
