@@ -663,7 +663,8 @@ def test_state_survives_the_file(tmp_path):
     Checkpoint(path).save(state)
     loaded = Checkpoint(path).load()
     np.testing.assert_equal(vars(loaded), vars(state))
-    assert [array.dtype for array in loaded.weights] == ["float32", "int64"]
+    for name in ("weights", "best_weights", "optimizer", "seeds", "average"):
+        assert [array.dtype for array in getattr(loaded, name)] == [array.dtype for array in getattr(state, name)]
 
 
 def test_no_checkpoint_is_no_state(tmp_path):
