@@ -8,7 +8,15 @@ import keras
 from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
 from lwcnn.models.baselines.resnet import build_resnet
-from lwcnn.models.configs import ApplicationConfig, NetworkConfig, RepoResidualSEConfig, ResidualSEConfig, ResNetConfig
+from lwcnn.models.configs import (
+    ApplicationConfig,
+    NetworkConfig,
+    RepoResidualSEConfig,
+    ResidualSEConfig,
+    ResNetConfig,
+    SubmodelConfig,
+)
+from lwcnn.models.dual import build_submodel
 from lwcnn.models.residual_se import build_residual_se
 
 
@@ -23,5 +31,7 @@ def build_network(input_shape: Sequence[int], num_classes: int, config: NetworkC
             return build_repo_residual_se(input_shape, num_classes, config)
         case ResidualSEConfig():
             return build_residual_se(input_shape, num_classes, config)
+        case SubmodelConfig():
+            return build_submodel(input_shape, num_classes, filters=config.filters)
         case _:
             assert_never(config)

@@ -136,4 +136,11 @@ class RepoResidualSEConfig:
     momentum: float = 0.99
 
 
-NetworkConfig = ResidualSEConfig | RepoResidualSEConfig | ResNetConfig | ApplicationConfig
+@dataclass(frozen=True)
+class SubmodelConfig:
+    """Configuration of the paper's submodel as a network of its own."""
+
+    filters: tuple[int, int] = CONV_FILTERS
+
+
+NetworkConfig = ResidualSEConfig | SubmodelConfig | RepoResidualSEConfig | ResNetConfig | ApplicationConfig

@@ -11,11 +11,12 @@ from typing import Any
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import CROP_SHARE, Preset, augmentation
-from lwcnn.experiments.recipes.types import MergedExperiment, Recipe, changed, derived
-from lwcnn.models.configs import BRANCHES
+from lwcnn.experiments.recipes.types import MergedExperiment, NetworkExperiment, Recipe, changed, derived
+from lwcnn.models.configs import BRANCHES, SubmodelConfig
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 
+WIDE = (18, 35)  # filters with which one branch has about as many parameters as two
 NADAM = OptimizerConfig("nadam", 0.001)  # paper: Nadam; the author's notebook: its defaults
 SGD = OptimizerConfig("sgd", 0.001, momentum=0.9)  # paper: when all layers train
 
@@ -54,6 +55,12 @@ def _as_published(preset: Preset, images: ImageSpec) -> MergedExperiment:
         validation=1 / 6,  # cell 3: 10,000 of MNIST's 60,000 training images
         reuse_dense_weights=("original",),  # cell 17 reads the second branch's weights and never sets them
     )
+
+
+def _submodel_wide(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    """The first stage of `single_wide` alone."""
+    phase = Phase("all", NADAM, preset.dual_epochs, patience=5, batch_size=preset.batch_size)
+    return NetworkExperiment(network=SubmodelConfig(WIDE), phases=(phase,))
 
 
 def _no_unfreezing(preset: Preset, images: ImageSpec) -> MergedExperiment:
@@ -104,8 +111,9 @@ CHANGES: dict[str, Recipe] = {
     ),
     "single_wide": Recipe(
         "one branch on the original images, about as many parameters as two",
-        derived(_paper, {"branches": (("original", None),), "reuse_dense_weights": BRANCHES[:1], "filters": (18, 35)}),
+        derived(_paper, {"branches": (("original", None),), "reuse_dense_weights": BRANCHES[:1], "filters": WIDE}),
     ),
+    "submodel_wide": Recipe("one submodel of that width, without merge and stage 2", _submodel_wide),
     "dual_no_augment": Recipe(
         "no augmentation: both branches on the original images", derived(_paper, {"branches.1.1": None})
     ),
