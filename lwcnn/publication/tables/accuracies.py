@@ -63,7 +63,7 @@ def folds(evidence: Evidence) -> Table:
         "test % of the same model": lambda folds: (
             f"{100 * folds['test_accuracy'].iloc[0]:.2f}" if _leaks(folds) else ""
         ),
-        "leak, points": lambda folds: points(folds["leak"].iloc[0]) if _leaks(folds) else "",
+        "folds minus test, points": lambda folds: points(folds["leak"].iloc[0]) if _leaks(folds) else "",
     }
     return table_of(columns, [group for _, group in evidence.folds.groupby("path", sort=False)])
 
