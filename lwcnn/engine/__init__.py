@@ -21,7 +21,6 @@ _MODULES = {
     "Epoch": "lwcnn.engine.epoch",
     "Predictor": "lwcnn.engine.network",
     "Unsupported": "lwcnn.engine.keras_internals",
-    "fast_fit": "lwcnn.engine.fit",
     "unsupported": "lwcnn.engine.epoch",
 }
 __all__ = sorted(_MODULES)

@@ -45,11 +45,11 @@ class MissingInput(LwcnnError):
     """A requested result does not exist. Tables and figures that need it are skipped."""
 
 
-def load_results(folder: StrPath = "results") -> pd.DataFrame:
+def load_results(folder: StrPath = "runs/results") -> pd.DataFrame:
     """Loads every finished run.
 
     Args:
-        folder: Folder of results: "runs/results" for your own runs, or, in a clone, "results" for the published ones.
+        folder: Folder of results: that of your own runs or, in a clone, "results" for the published ones.
 
     Returns:
         A DataFrame with one row per run, and the keys of its JSON file and `path` as columns, sorted by dataset,

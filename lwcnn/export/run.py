@@ -48,6 +48,12 @@ def export_model(
     Raises:
         LwcnnError: The export differs too much, in which case nothing is written, the data does not fit the model, or
             the format or the output path is wrong.
+
+    Examples:
+        >>> model.save(folder / "model.keras")
+        >>> report = export_model(folder / "model.keras", "litert", data, folder / "model.tflite")
+        >>> report["size_bytes"] < (folder / "model.keras").stat().st_size
+        True
     """
     require_format(format_name)
     path, output, kind = model_file(path), Path(output), FORMATS[format_name]

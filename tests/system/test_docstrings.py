@@ -4,15 +4,12 @@ import dataclasses
 import doctest
 import inspect
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from made_data import make_images
 
 import lwcnn
-from lwcnn.evaluation.gradcam import gradcam_heatmap
-from lwcnn.evaluation.metrics import fit_temperature
 
 PUBLIC = lwcnn.__all__
 
@@ -42,6 +39,8 @@ def test_public_names_are_documented(name):
 def test_the_reference_has_all_public_names():
     page = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
     assert [name for name in PUBLIC if f".{name}\n" not in page and f"`lwcnn.{name}" not in page] == []
+    listed = {line.rsplit(".", 1)[1] for line in page.splitlines() if line.startswith("::: ")}
+    assert listed - set(PUBLIC) == {"PhaseState", "MixUpCutMix"}  # a return value; in `lwcnn.augment`
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def names(tmp_path_factory):
     known = {name: getattr(lwcnn, name) for name in lwcnn.__all__} | {"lwcnn": lwcnn, "np": np, "Path": Path}
     known["folder"] = tmp_path_factory.mktemp("folder")
     model = lwcnn.build_merged_model(images.shape[1:], 10)
-    data = SimpleNamespace(x_train=images, y_train=labels)
+    data = lwcnn.load_dataset(((images, labels), (images, labels)))
     return known | {"data": data, "training": parts[0], "validation": parts[1], "model": model}
 
 
@@ -61,11 +60,6 @@ def test_examples_run(name, names):
     public = getattr(lwcnn, name)
     has_example = run_examples(public, names)
     assert has_example or inspect.ismodule(public) or name in ("Dataset", "LwcnnError"), "an example is missing"
-
-
-@pytest.mark.parametrize("function", [fit_temperature, gradcam_heatmap])
-def test_examples_of_other_functions_in_the_reference_run(function, names):
-    assert run_examples(function, names)
 
 
 def run_examples(documented, names):
