@@ -364,6 +364,11 @@ class TestAblations:
         sizes = [pipeline.build_model(plan, (32, 32, 3), 10).count_params() for plan in plans]
         assert sizes == [19_622, 19_501], "as many parameters as two branches, within 1%"
 
+    def test_submodel_wide(self, preset):
+        wide, alone = get_experiment("single_wide", preset), get_experiment("submodel_wide", preset)
+        assert alone.phases == (dataclasses.replace(wide.dual, name="all"),) and alone.network.filters == wide.filters
+        assert pipeline.build_model(alone, (32, 32, 3), 10).count_params() == 18_819, "the rest is the head"
+
     def test_dual_no_augment(self, preset):
         paper, plain = self.pair("dual_no_augment", preset)
         assert differences(paper, plain) == {"branches"}

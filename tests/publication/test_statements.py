@@ -168,10 +168,10 @@ def test_budgets_and_seeds_are_as_described(evidence):
     of_the_method = counted[counted.index.isin([("cifar10", name, "quick") for name in (*CHANGES, "paper")])]
     assert (
         set(of_the_method) == {5}
-        and len(of_the_method) == 11
+        and len(of_the_method) == 12
         and counted["cifar10", "paper_as_published", "quick"] == 5
     )
-    assert (counted == 5).sum() == 12, "only the method and its changes"
+    assert (counted == 5).sum() == 13, "only the method and its changes"
 
 
 def test_goals_are_met_by_all_networks_of_ours_but_one(evidence):
@@ -225,6 +225,30 @@ def test_one_wide_branch_is_at_least_as_accurate_as_two(evidence):
     assert (wide["params"].iloc[0], two["params"].iloc[0]) == (19_501, 19_622)
     assert evidence.network("mnist", "single_wide", "quick").runs["params"].iloc[0] == 15_327
     assert round(wide["macs"].iloc[0] / two["macs"].iloc[0], 2) == 1.27
+
+
+def test_the_method_is_not_measurably_better_than_a_plain_network_of_its_size(evidence):
+    for dataset, params in (("cifar10", 18_819), ("mnist", 14_645)):
+        low, mean, _ = gain(evidence, dataset, "submodel_wide", "paper")
+        assert low > 0 and round(mean, 1) == {"cifar10": 2.3, "mnist": 0.2}[dataset]
+        assert set(evidence.network(dataset, "submodel_wide", "quick").runs["params"]) == {params}
+        low, mean, high = gain(evidence, dataset, "submodel_wide", "single_wide")
+        assert low < 0 < high
+    assert round(gain(evidence, "cifar10", "submodel_wide", "dual_no_augment")[1], 1) == 1.3
+    plain, merged, paper = (
+        evidence.network("cifar10", name, "full") for name in ("submodel_wide", "single_wide", "paper")
+    )
+    assert includes_zero(plain.minus("paper")) and includes_zero(plain.minus("single_wide"))
+    lengths = [
+        [sum(phase["epochs"] for phase in history) for history in network.runs["history"]] for network in (plain, paper)
+    ]
+    assert [(min(found), max(found)) for found in lengths] == [(17, 20), (62, 89)]
+    assert round(sum(lengths[0]) / sum(lengths[1]), 2) == 0.26, "a quarter"
+    assert overfit(evidence, "cifar10", "submodel_wide", "full") == 8.3
+    best = 100 * np.array([[phase["best_val_accuracy"] for phase in history] for history in merged.runs["history"]])
+    first, head, last = best.mean(axis=0)
+    assert [round(first, 1), round(head, 1), round(last - head, 1)] == [68.7, 64.1, 3.6]
+    assert round(100 * paper.runs["val_accuracy"].mean()) == 68
 
 
 def test_what_each_change_of_the_method_does_at_full(evidence):
@@ -723,7 +747,9 @@ def test_runs_trained_by_the_engine_are_those_named(evidence):
     runs = runs[~runs["experiment"].str.startswith("technique_")]
     of_the_method = runs["experiment"].isin([*CHANGES, "paper"])
     others = runs[~(of_the_method & ((runs["preset"] == "full") | (runs["seed"] > 2)))]
-    assert set(others["experiment"]) <= named | {"single_wide"}, "and the method's changes at `full` and with new seeds"
+    assert set(others["experiment"]) <= named | {"single_wide", "submodel_wide"}, (
+        "and the method's changes at `full` and with new seeds"
+    )
     assert not (runs["experiment"].eq("paper") & runs["preset"].eq("full")).any()
     assert set(evidence.network("cifar10", "residual_se_muon", "full").runs["step"]) == {"engine"}
     drawn = where(runs[~runs["experiment"].isin(VARIANTS)], dataset="cifar10", preset="full")  # in the figure of costs
