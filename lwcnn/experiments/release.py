@@ -87,7 +87,7 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
             _log.warning("%s: its license was %s and is now %s", path, told.license, wanted.license)
         if wanted != told:
             changed[path] = wanted
-    for path, wanted in changed.items():  # all or, after an error, none
+    for path, wanted in changed.items():  # after all checks
         describe_model(path, wanted)
     return paths
 

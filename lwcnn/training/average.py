@@ -16,7 +16,7 @@ class MovingAverage:
 
     Update t, counted from 0, keeps min(momentum, (1 + t) / (10 + t)) of the average, so in short runs it spans
     about the last tenth of the steps. The average starts with the values after the first step; `JaxEpoch` starts it
-    with those before this step, which keep a weight of a tenth. `state` is a result of the method `state`.
+    with those before this step, which keep a weight of a tenth. To resume, give what the method `state` returned.
     """
 
     def __init__(self, variables: Sequence[keras.Variable], momentum: float, state: Sequence[np.ndarray] | None = None):

@@ -48,9 +48,9 @@ class Phase(Settings):
             as progress.
         augmentation: Augmentation of the training images, for a model with one input. None trains on the originals.
         label_smoothing: Float in [0, 1). Fraction of each label that is spread evenly over the classes.
-        best_per_branch: With several outputs and `patience`, whether to keep the most accurate epoch of each branch
-            (one checkpoint per branch, whatever `min_delta` and `start_from_epoch` are) and to stop as soon as the
-            patience of one branch ends. By default both follow the mean over the outputs.
+        best_per_branch: With several outputs and `patience`, whether each branch keeps the weights of its own best
+            epoch. Training then stops when one branch has run out of patience; `min_delta` and `start_from_epoch`
+            affect only that. If False, the mean over the outputs decides.
         batch_size: Integer of 1 or more. Number of images per step.
         mixing: MixUp and CutMix settings. None mixes no images.
         dropout: (first, last), floats in [0, 1). Rates of the model's `Dropout` layers in the first and the last epoch,

@@ -22,8 +22,8 @@ class Augmentation(Settings):
 
     Args:
         rotation: Float in [0, 1]. Maximum angle as a fraction of a full turn; the angle is uniform in +-rotation.
-        zoom: Float in [0, 1). The side of the visible section is uniform in 1 +- zoom, equal for both axes. Values
-            above 1 shrink the content, as in Keras's RandomZoom.
+        zoom: Float in [0, 1). The side of the visible section is scaled by a factor uniform in 1 +- zoom, equal for
+            both axes. Factors above 1 shrink the content, as in Keras's RandomZoom.
         translation: Float in [0, 1]. Maximum shift as a fraction of height and width; uniform and independent per axis.
         brightness: Float in [0, 1]. Maximum change as a fraction of 255. One uniform value per image is added to all
             pixels and channels, and the sum is clipped. (`ColorJitter.brightness` multiplies instead.)
