@@ -8,7 +8,7 @@ from publication.made_results import write_run
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
-from lwcnn.experiments.recipes.types import DistilledExperiment, changed
+from lwcnn.experiments.recipes.types import DistilledExperiment, SnapshotExperiment, changed
 from lwcnn.models.build import build_network
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.figures.inputs import Inputs
@@ -41,6 +41,11 @@ def test_a_technique_changes_something_and_only_its_group_s_settings(key):
     base, changed = settings(BASE), settings(technique(key))
     differing = {name for name in base | changed if base.get(name) != changed.get(name)}
     assert differing and differing <= GROUPS[TECHNIQUES[key].group]
+
+
+def test_snapshots_differ_from_warm_restarts_in_their_members_alone():
+    snapshots, restarts = get_experiment(technique("snapshots")), get_experiment(technique("warm_restarts"))
+    assert type(snapshots) is SnapshotExperiment and snapshots.phases == restarts.phases
 
 
 def test_titles_are_different():

@@ -4,9 +4,7 @@ All train for the preset's `network_epochs`. Command:
 `lwcnn train technique_eca --dataset cifar10 --preset quick --seeds 0 1 2`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from lwcnn.data.augment import ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, RandAugment, Sharpness
@@ -15,12 +13,13 @@ from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import DISTILLATION, NO_WEIGHT_DECAY, WREN_100K, residual_se_muon
 from lwcnn.experiments.recipes.types import (
     Build,
-    DistilledExperiment,
     Experiment,
     NetworkExperiment,
     Recipe,
     SnapshotExperiment,
+    Teacher,
     changed,
+    distilled,
 )
 from lwcnn.models.configs import Stage
 
@@ -31,7 +30,8 @@ class Technique:
     group: str  # in tables
     changes: dict[str, Any]  # settings by path
     sides: tuple[int | None, ...] = (None,)  # of the images in each phase; phases are equally long
-    kind: Callable[..., NetworkExperiment] = NetworkExperiment
+    kind: type[NetworkExperiment] = NetworkExperiment
+    teacher: Teacher | None = None
 
 
 def _techniques(group: str, prefix: str, **settings: tuple[str, dict[str, Any]]) -> dict[str, Technique]:
@@ -42,7 +42,6 @@ def _techniques(group: str, prefix: str, **settings: tuple[str, dict[str, Any]])
     }
 
 
-_TAUGHT = partial(DistilledExperiment, teacher=WREN_100K, distillation=DISTILLATION)
 _UNDECAYED = {"phases.0.optimizer.no_weight_decay": (*NO_WEIGHT_DECAY, "alpha")}  # slopes and mixing weights
 
 TECHNIQUES: dict[str, Technique] = {
@@ -108,7 +107,7 @@ TECHNIQUES: dict[str, Technique] = {
     "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", {}, (None,) * 3),
     "resizing": Technique("resizing: 16, 24, 32", "schedule", {}, (16, 24, None)),
     "snapshots": Technique("snapshot ensemble", "schedule", {}, (None,) * 3, SnapshotExperiment),
-    "distilled": Technique("distilled from Wren-100k", "distillation", {}, kind=_TAUGHT),
+    "distilled": Technique("distilled from Wren-100k", "distillation", {}, teacher=WREN_100K),
     **_techniques(
         "block",
         "network",
@@ -149,7 +148,7 @@ def _build(one: Technique) -> Build:
             plan = replace(plan, phases=tuple(replace(cycle, name=f"cycle_{i}", image_side=side) for i, side in sides))
         return one.kind(**vars(plan))
 
-    return build
+    return distilled(build, one.teacher, DISTILLATION) if one.teacher else build
 
 
 TECHNIQUE_EXPERIMENTS: dict[str, Recipe] = {
