@@ -26,6 +26,7 @@ from lwcnn.experiments.folders import load_classes, save_classes
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
     PRESETS,
+    DistilledExperiment,
     ReproductionExperiment,
     get_experiment,
     get_preset,
@@ -326,6 +327,9 @@ def test_every_experiment_is_plain_data(name, preset):
         assert len(set(names)) == len(names)
     for phase in every_phase(plan):
         phase.optimizer.build(num_steps=10)
+        assert phase.epochs <= 3 or preset != "smoke"
+    if isinstance(plan, DistilledExperiment):
+        assert plan.teacher.preset == ("smoke" if preset == "smoke" else "full")
 
 
 def differences(plan, other):
@@ -526,7 +530,7 @@ def test_settings_change_every_phase_and_the_name():
     assert max(changed_rates) == 0.01
     np.testing.assert_allclose(changed_rates, np.array(rates) * 0.01 / max(rates))
     assert {phase.batch_size for phase in (changed.dual, *changed.phases)} == {16}
-    rates = ({"learning_rate": rate} for rate in (0.0, float("nan"), "0.1"))
+    rates = ({"learning_rate": rate} for rate in (0.0, float("nan"), float("inf"), "0.1"))
     for wrong in ({"epochs": 2}, {"epochs": "3"}, {"epochs": 3.5}, *rates, {"batch_size": 0}, {"batch_size": "8"}):
         with pytest.raises(LwcnnError, match="Received: "):
             with_settings(paper, **wrong)
@@ -537,13 +541,14 @@ def test_the_epochs_of_all_phases_are_those_asked_for(name):
     for epochs in range(len(every_phase(get_experiment(name))), 60):
         shares = [phase.epochs for phase in every_phase(with_settings(get_experiment(name), epochs))]
         assert sum(shares) == epochs and min(shares) >= 1
+        assert with_settings(get_experiment(name), epochs).num_epochs == epochs
     paper = with_settings(get_experiment("paper"), 3)
     assert [phase.epochs for phase in (paper.dual, *paper.phases)] == [1, 1, 1]
 
 
 def test_a_changed_experiment_runs_from_python_beside_the_original(made_dataset, folders, monkeypatch):
     monkeypatch.setattr(run, "_train", lambda run, notice: run.identity | {"phases": run.plan.phases})
-    plan = get_experiment("residual_se", "smoke", made_dataset.spec)
+    plan = get_experiment("residual_se", "smoke", made_dataset)
     plan = dataclasses.replace(plan, name="mine", phases=(dataclasses.replace(plan.phases[0], epochs=3),))
     result = run_experiment(plan, made_dataset, "smoke", 1, folders)
     assert (result["experiment"], result["phases"][0].epochs) == ("mine", 3)
@@ -573,6 +578,10 @@ def test_class_numbers_are_kept_whole_however_many_classes_there_are(tmp_path, l
 )
 def test_the_padding_of_crops_follows_the_shorter_side(shape, padding):
     assert augmentation(ImageSpec(shape, mirror=True)).crop_padding == padding
+
+
+def test_color_images_that_must_not_be_mirrored_are_cropped():
+    assert augmentation(ImageSpec((32, 32, 3), mirror=False)) == Augmentation(crop_padding=4)
 
 
 def test_phases_of_a_lower_rate_keep_their_ratio_to_the_peak():

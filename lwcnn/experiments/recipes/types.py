@@ -214,7 +214,7 @@ def with_settings(
         'residual_se_muon-epochs40'
     """
     phases = {path: get(experiment, path) for path in experiment.phase_paths}
-    if learning_rate is not None and not (isinstance(learning_rate, Real) and 0 < learning_rate < float("inf")):
+    if learning_rate is not None and not (isinstance(learning_rate, Real) and learning_rate > 0):
         raise wrong("Give learning_rate as a positive number", f"learning_rate={learning_rate!r}")
     if epochs is not None and not (isinstance(epochs, Integral) and epochs >= len(phases)):
         raise wrong(f"Give at least one epoch for each phase, {len(phases)} in all", f"epochs={epochs!r}")
