@@ -19,7 +19,7 @@ from lwcnn.data.augment import (
     policies,
 )
 from lwcnn.data.augment import augmentation as steps
-from lwcnn.data.augment.draws import Draws, Purpose
+from lwcnn.data.augment.draws import Draws, Purpose, _uniform_table
 from lwcnn.data.augment.policies import OPERATIONS
 from lwcnn.system.errors import LwcnnError
 
@@ -136,6 +136,16 @@ def test_the_new_draws_are_pinned():
     np.testing.assert_allclose(numbers, pinned, rtol=1e-12)
     steps = [draws.uniform(Purpose.RAND_AUGMENT, 2, step)[0, 0] for step in (None, 0, 1)]
     assert len(set(steps)) == 3
+
+
+def test_the_tables_of_an_epoch_are_kept_and_those_of_past_epochs_let_go():
+    _uniform_table.cache_clear()
+    for epoch in range(20):
+        for _ in range(2):
+            augment_batch(random_images(1), replace(EACH["all"], policy="auto_augment"), 0, epoch, np.arange(1))
+    found = _uniform_table.cache_info()
+    assert (found.misses, found.hits) == (200, 200)
+    assert found.currsize <= 16
 
 
 def test_each_change_has_its_own_draws(monkeypatch):

@@ -66,7 +66,7 @@ def unit_interval(bits: np.ndarray) -> np.ndarray:
     return (bits >> np.uint64(11)) * 2.0**-53
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)  # all operations of an epoch need ten; tables of past epochs are not read again
 def _uniform_table(key: tuple[int, ...], num_rows: int, num_columns: int) -> np.ndarray:
     """Returns uniform numbers in [0, 1), shape (num_rows, num_columns); row i is the same for every `num_rows`."""
     table = unit_interval(random_bits(key, num_rows * num_columns))
