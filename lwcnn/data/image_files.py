@@ -82,8 +82,8 @@ def read_images(
 
     `copies` of the images must fit into memory.
     """
-    size = copies * len(sources) * math.prod(shape)
-    require_memory(size, f"{copies} x {len(sources):,} images of shape {shape}")
+    size, advice = copies * len(sources) * math.prod(shape), "Give fewer images, or smaller ones (--size)"
+    require_memory(size, f"{copies} x {len(sources):,} images of shape {shape}", advice)
     images = np.empty((len(sources), *shape), np.uint8)
     kept: list[int] = []
     unreadable: dict[int, str] = {}

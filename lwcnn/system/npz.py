@@ -37,14 +37,8 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
         raise
     except Exception as error:  # corrupt bytes raise anything from zlib.error to SyntaxError
         require_available(error, path)
-        if not zipfile.is_zipfile(path):
-            raise LwcnnError(
-                "Not an .npz file, or a truncated one: its table of contents is missing. Give a folder of images with "
-                "a subfolder per class, or a complete .npz file (numpy.savez writes one). "
-                f"Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
-            ) from error
         raise wrong(
-            f"The .npz file is corrupt or truncated, or holds more than arrays ({type(error).__name__}: {error}). "
+            f"Not an .npz file of arrays, or a corrupt or truncated one ({type(error).__name__}: {error}). "
             "Download or write it again",
             repr(str(path)),
         ) from error
@@ -75,9 +69,9 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath
     return array
 
 
-def require_memory(size: int, source: str) -> None:
+def require_memory(size: int, source: str, advice: str = "Give a smaller file, or use a larger machine") -> None:
     """Raises LwcnnError unless arrays of `size` bytes, from a source that the message names, fit into memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > _MEMORY_FRACTION * memory:
-        advice = f"Give fewer images, or smaller ones (--size): this machine has {memory / 2**30:,.1f} GiB of memory"
-        raise Unavailable(f"{advice}. Received: {size / 2**30:,.1f} GiB in {source}")
+        found = f"this machine has {memory / 2**30:,.1f} GiB of memory"
+        raise Unavailable(f"{advice}: {found}. Received: {size / 2**30:,.1f} GiB in {source}")

@@ -106,7 +106,7 @@ class Checkpoint:
                 raise wrong("Give a new file for the checkpoint: this one is not a checkpoint", self.path) from error
             aside = Path(f"{self.path}.unreadable")
             Path(self.path).replace(aside)
-            reason = " ".join(str(error).split()).partition(". ")[0][:200]  # the rest is advice for datasets
+            reason = " ".join(str(error).split())[:200]
             told = "The checkpoint %s cannot be read (%s): renamed to %s; the phase starts over"
             _log.warning(told, self.path, reason, aside.name)
             return None

@@ -453,6 +453,12 @@ def test_a_broken_file_of_the_user_is_reported(tmp_path, named):
         load_dataset("mnist", tmp_path) if named else load_dataset(path)
 
 
+def test_for_an_image_its_folder_is_asked_for(tmp_path):
+    (tmp_path / "cat.JPG").write_bytes(b"\xff\xd8")
+    with pytest.raises(LwcnnError, match="Give a folder of images with a subfolder per class.*Received: .*cat.JPG"):
+        load_dataset(tmp_path / "cat.JPG")
+
+
 def test_archive_with_broken_or_missing_files(tmp_path, monkeypatch):
     folder = tmp_path / "cifar-10-batches-py"
     write_cifar(folder, made_arrays((32, 32, 3)), "cifar10", monkeypatch)
