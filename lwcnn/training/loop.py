@@ -81,12 +81,13 @@ def train_phase(
     if teaching:
         teaching.check(model, phase, split)
     progress, given = progress or Progress(), model
+    settings = _hash_settings(phase, split, seed, branches, teaching)  # before the split's indices are resolved
     if phase.image_side:
         model, split = _resized(model, split, phase.image_side)
     trainable = trainable_layer_names(model, phase)
     for layer in (*given.layers, *model.layers):
         layer.trainable = layer.name in trainable
-    state = _PhaseTrainer(model, phase, split, seed, branches, teaching, progress).run(checkpoint)
+    state = _PhaseTrainer(model, phase, split, seed, branches, teaching, progress).run(checkpoint, settings)
     if given is not model:
         given.set_weights(model.get_weights())
     progress.end_phase(phase.epochs)
@@ -110,6 +111,15 @@ def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, 
     return smaller, Split(*(Images(resize_images(x, (side, side)), y) for x, y in arrays))
 
 
+def _hash_settings(phase: Phase, split: Split, seed: int, branches: Branches, teaching: Teaching | None) -> str:
+    """Returns a hash of what sets the result of a phase, except for the pixels, labels and the model."""
+    indices = [part.indices for part in split]
+    parts = [one if one is None else hashlib.sha256(one.tobytes()).hexdigest() for one in indices]
+    configs = [phase, branches, *([teaching.settings] if teaching else [])]
+    text = json.dumps([*map(plain_settings, configs), int(seed), *map(len, split), *parts])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 @dataclass
 class _PhaseTrainer:
     """Trains the remaining epochs of a phase. `network` is the model or its last part."""
@@ -122,9 +132,9 @@ class _PhaseTrainer:
     teaching: Teaching | None
     progress: Progress
 
-    def run(self, checkpoint: Checkpoint | None) -> PhaseState:
+    def run(self, checkpoint: Checkpoint | None, settings: str) -> PhaseState:
         """Trains every epoch that the checkpoint does not have, and saves each in it."""
-        phase, state = self.phase, self._restore(checkpoint)
+        phase, state = self.phase, self._restore(checkpoint, settings)
         if state.finished:
             return state
         if state.epoch:
@@ -141,13 +151,8 @@ class _PhaseTrainer:
                 layer.rate = rate
         return state
 
-    def _restore(self, checkpoint: Checkpoint | None) -> PhaseState:
+    def _restore(self, checkpoint: Checkpoint | None, settings: str) -> PhaseState:
         """Returns the checkpoint's state and sets the model's weights to it; without one, returns a new state."""
-        indices = [part.indices for part in self.split]
-        parts = [one if one is None else hashlib.sha256(one.tobytes()).hexdigest() for one in indices]
-        configs = [self.phase, self.branches, *([self.teaching.settings] if self.teaching else [])]
-        text = json.dumps([*map(plain_settings, configs), int(self.seed), *map(len, self.split), *parts])
-        settings = hashlib.sha256(text.encode()).hexdigest()
         if checkpoint is None or (state := checkpoint.load(self.model, settings)) is None:
             return PhaseState(settings=settings)
         set_values(self.model.weights, state.weights)

@@ -881,6 +881,19 @@ def test_image_side_trains_on_smaller_images(parts, monkeypatch):
         train_phase(dual, Phase("p", NADAM, 1, image_side=8), parts, 0, branches=(None, None))
 
 
+def test_a_checkpoint_of_other_images_is_refused_with_image_side_too(parts, tmp_path):
+    model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSEConfig(stages=(Stage(16, 1),)))
+    phase, checkpoint = Phase("p", NADAM, 1, image_side=8), Checkpoint(tmp_path / "state.npz")
+    first, second = (
+        parts._replace(training=Images(parts.training.images, parts.training.labels, np.arange(start, start + 50)))
+        for start in (0, 1)
+    )
+    train_phase(model, phase, first, 0, checkpoint=checkpoint)
+    assert train_phase(model, phase, first, 0, checkpoint=checkpoint).finished
+    with pytest.raises(LwcnnError, match="Use a separate checkpoint, .* seed or split"):
+        train_phase(model, phase, second, 0, checkpoint=checkpoint)
+
+
 def test_the_random_states_of_models_within_a_model_are_kept_too():
     trunk = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5)])
     model = keras.Sequential([keras.Input((4,)), trunk, keras.layers.Dropout(0.5), keras.layers.Dense(2)])
