@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lwcnn.system.errors import wrong
+from lwcnn.system.files import require_available
 from lwcnn.system.npz import require_memory
 from lwcnn.system.safe_text import decode_name, one_line
 
@@ -80,7 +81,8 @@ def read_images(
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Reads many images; returns those that can be read, their indices among the sources, and why others cannot.
 
-    `copies` of the images must fit into memory.
+    `copies` of the images must fit into memory. An error that may pass raises `Unavailable`: without the image, the
+    dataset would be another.
     """
     size, advice = copies * len(sources) * math.prod(shape), "Give fewer images, or smaller ones (--size)"
     require_memory(size, f"{copies} x {len(sources):,} images of shape {shape}", advice)
@@ -92,6 +94,7 @@ def read_images(
             images[len(kept)] = read_image(source, shape)
             kept.append(index)
         except Exception as error:  # corrupt files can raise any error
+            _require_present(error, source)
             unreadable[index] = reason(error)
     return images[: len(kept)], np.array(kept, np.int64), unreadable
 
@@ -110,8 +113,8 @@ def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, i
             with _opened(source) as image:
                 sizes.append(_upright_size(image))
                 num_gray += image.mode in _GRAY_MODES or image.mode.startswith("I")
-        except Exception:  # reported when its pixels are read
-            continue
+        except Exception as error:  # reported when its pixels are read
+            _require_present(error, source)
     if not sizes:
         raise wrong("Give at least one readable image", "no readable image")
     height, width = chosen or _default_size(np.median(sizes, axis=0))
@@ -165,6 +168,12 @@ def reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or damaged"
     return one_line(getattr(error, "strerror", None) or str(error)) or type(error).__name__
+
+
+def _require_present(error: Exception, source: Any) -> None:
+    """Raises `Unavailable` if the disk, a network folder or memory failed; an image without permission is left out."""
+    if not isinstance(error, PermissionError):
+        require_available(error, source)
 
 
 def readable(name: str) -> str:

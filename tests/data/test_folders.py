@@ -1,5 +1,6 @@
 """Tests datasets from folders of images: layouts, sizes, kinds of files, the drawn test images, and the cache."""
 
+import errno
 import os
 import shutil
 import time
@@ -13,7 +14,7 @@ from lwcnn.data.datasets import load_dataset, load_unseen
 from lwcnn.data.folders import read_folder
 from lwcnn.data.image_files import NUM_COPIES, read_image, read_images, resize_images
 from lwcnn.data.splits import join_hashes
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, Unavailable
 
 COLORS = {"cat": (200, 30, 30), "dog": (30, 30, 200)}
 
@@ -323,13 +324,36 @@ def test_what_became_readable_is_read(tmp_path, monkeypatch):
 
     def fail(path, shape):
         if path.name == "3.png":
-            raise OSError(5, "Input/output error")
+            raise OSError(errno.EACCES, "Permission denied")
         return read(path, shape)
 
     with monkeypatch.context() as patch:
         patch.setattr(image_files, "read_image", fail)
         assert len(load_dataset(pets).x_train) == 6
     assert len(load_dataset(pets).x_train) == 8
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, ""), MemoryError()])
+@pytest.mark.parametrize("place", ["PIL.Image.open", "PIL.ImageFile.ImageFile.load"])
+def test_an_error_that_may_pass_does_not_make_another_dataset(error, place, tmp_path, monkeypatch):
+    pets = fill(tmp_path / "pets")
+
+    def fail(*_):
+        raise error
+
+    with monkeypatch.context() as patch, pytest.raises(Unavailable, match="Try again: .*Received: '.*/cat/0.png'"):
+        patch.setattr(place, fail)
+        load_dataset(pets)
+    assert len(load_dataset(pets).x_train) == 8
+
+
+def test_resized_images_are_all_there_or_none(monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.Image.Image.resize", fail)
+    with pytest.raises(Unavailable):
+        resize_images(np.zeros((10, 8, 8, 3), np.uint8), 64)
 
 
 def test_a_second_time_the_arrays_come_from_one_file_unless_an_image_changed(tmp_path, monkeypatch):
