@@ -119,7 +119,7 @@ def load_dataset(
         >>> data.x_train.shape, data.num_classes
         ((1438, 28, 28, 1), 10)
     """
-    if mirror not in (None, True, False):
+    if mirror is not None and not isinstance(mirror, bool):
         raise wrong("Give mirror as True, False or None", repr(mirror))
     public = str(source) if isinstance(source, (str, os.PathLike)) and is_dataset_name(source) else None
     if public:  # the name of the public dataset that this one is or should be

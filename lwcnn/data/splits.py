@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ def stratified_folds(
     The sizes of the test parts, and the number of images of each class in them, differ by at most one.
     `class_names` are for the error message.
     """
-    if num_folds < 2:
+    if not isinstance(num_folds, Integral) or num_folds < 2:
         raise wrong("Give num_folds as an integer of 2 or more", f"num_folds={num_folds!r}")
     counts = _count_classes(labels, min_count=num_folds, purpose=f"{num_folds} folds", class_names=class_names)
     generator = np.random.RandomState(seed)  # the legacy generator: NumPy guarantees its stream, and hence the folds

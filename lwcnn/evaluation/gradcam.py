@@ -37,21 +37,26 @@ def gradcam_heatmap(
 
     Source: arXiv 1610.02391.
     """
+    images, classes = np.asarray(images), np.asarray(class_index)
     require_classifier_of(images, model)
     outputs = layer_outputs(model)
     layer = layer or default_layers(model)[0]
     if layer not in outputs or len(outputs[layer].shape) != 4:
         raise wrong("Give the name of a layer with feature maps; model.summary() lists the layers", repr(layer))
     activation = outputs[layer]
-    num_classes, classes = model.output_shape[-1], np.broadcast_to(class_index, len(images))
+    num_classes = model.output_shape[-1]
+    if classes.dtype.kind not in "iu" or classes.shape not in ((), images.shape[:1]):
+        advice = f"Give class_index as an integer, or as one for each of {len(images)} images"
+        raise wrong(advice, f"{classes.dtype} of shape {classes.shape}")
     if not 0 <= classes.min() <= classes.max() < num_classes:
         raise wrong(f"Give classes from 0 to {num_classes - 1}", f"{classes.min()} to {classes.max()}")
     trunk = keras.Model(model.inputs[0], activation)
     # The images are an input of `rest` as well: they may reach the logits along paths around this layer.
     rest = keras.Model([model.inputs[0], activation], model.outputs[0])
+    chosen = np.broadcast_to(classes.astype(np.int32), len(images))
     pixels = keras.ops.convert_to_tensor(np.asarray(images, dtype=np.float32))
     activations = trunk(pixels, training=False)
-    gradients = _gradients(rest, pixels, activations, keras.ops.one_hot(classes.astype(np.int32), num_classes))
+    gradients = _gradients(rest, pixels, activations, keras.ops.one_hot(chosen, num_classes))
     return _heatmaps(np.array(activations), np.array(gradients), *images.shape[1:3])
 
 

@@ -90,6 +90,8 @@ def require_classifier(model: keras.Model) -> None:
 def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
     """Checks that a model, read from a path, takes a dataset's images and has its classes."""
     require_classifier(model)
+    if not isinstance(data, Dataset):
+        raise wrong("Give a dataset as lwcnn.load_dataset returns it", repr(data))
     if input_shape(model) != data.input_shape or model.output_shape[-1] != data.num_classes:
         raise wrong(
             f"Choose the dataset of {path} with --dataset, and evaluate models of different sizes one at a time: this "

@@ -82,6 +82,8 @@ def find_plan(
 ) -> tuple[Experiment, Dataset]:
     """Returns an experiment and a dataset, loaded; an unknown name fails before the data is read."""
     get_preset(preset)
+    if not isinstance(experiment, (str, Experiment)):
+        raise wrong("Give the name of an experiment or network, or an Experiment", repr(experiment))
     if isinstance(experiment, str):
         get_experiment(experiment, preset)
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)

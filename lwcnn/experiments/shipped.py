@@ -1,6 +1,7 @@
 """Finds model files: trained networks that come with the library, by name, and the user's own."""
 
 import json
+import os
 from pathlib import Path
 
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
@@ -30,6 +31,8 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
 
     Without weights for that dataset, and by default, they are those of the network's first row in `list_models`.
     """
+    if not isinstance(model, (str, os.PathLike)):
+        raise wrong("Give a model as the name of a trained network or the path of a .keras file", repr(model))
     if Path(model).is_file():
         return Path(model)
     if Path(model).suffix == ".keras":

@@ -25,7 +25,7 @@ from lwcnn.experiments.recipes.types import (
     SnapshotExperiment,
     with_settings,
 )
-from lwcnn.system.errors import require_known
+from lwcnn.system.errors import require_known, wrong
 
 EXPERIMENT_GROUPS = {
     "the paper's method and its parts": PAPER_EXPERIMENTS | TUNED_EXPERIMENTS,
@@ -82,4 +82,6 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     require_known("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])
     recipe = _RECIPES[name]
     images = image_spec(dataset) if isinstance(dataset, str) else getattr(dataset, "spec", dataset)
+    if not isinstance(images, ImageSpec):
+        raise wrong("Give a Dataset, its spec, or the name of a public dataset", repr(dataset))
     return replace(recipe.build(length, images), name=name, question=recipe.question)
