@@ -43,6 +43,10 @@ class Run:
         if not isinstance(self.seed, Integral) or not 0 <= self.seed <= environment.MAX_SEED:
             raise wrong(f"Give a seed from 0 to {environment.MAX_SEED:,}", repr(self.seed))
         object.__setattr__(self, "seed", int(self.seed))  # NumPy's integers are not JSON
+        if self.plan.name in ("", "..") or Path(self.plan.name).name != self.plan.name:
+            raise wrong(
+                "Give an experiment a name that can be a folder's name, without separators", repr(self.plan.name)
+            )
 
     @property
     def identity(self) -> dict[str, Any]:

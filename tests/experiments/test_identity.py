@@ -1,6 +1,7 @@
 """A finished run or K-fold cross-validation is loaded, and the reader is told what it was made with."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,14 @@ def finished(request, made_dataset, folders):
     result |= {"mean_accuracy": 0.9}
     path = path.with_name("kfold2_seed0.json")
     return path, result, lambda: run_kfold("paper", made_dataset, "smoke", num_folds=2, **arguments)
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", "..", ".", ""])
+def test_a_name_that_is_no_single_folder_is_refused_before_training(name, made_dataset, folders, tmp_path):
+    plan = replace(get_experiment("paper", "smoke", made_dataset.spec), name=name)
+    with pytest.raises(LwcnnError, match=f"a folder's name, without separators. Received: '{name}'$"):
+        run_experiment(plan, made_dataset, "smoke", folders=folders)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["step", "backend"])
