@@ -12,7 +12,7 @@ from typing import Any
 from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.known import is_dataset_name
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, get_experiment
+from lwcnn.experiments.recipes import PRESETS, get_experiment
 from lwcnn.experiments.shipped import model_file
 from lwcnn.system import environment
 from lwcnn.system.errors import wrong
@@ -96,7 +96,10 @@ def trained_model(text: str) -> str:
 
 def model_name(text: str) -> str:
     """The name of a network or an experiment, or the path of a .keras file."""
-    return text if text in EXPERIMENT_NAMES else trained_model(text)
+    if text.endswith(".keras") or os.path.isfile(text):
+        return trained_model(text)
+    get_experiment(text)
+    return text
 
 
 def dataset_source(text: str) -> str:

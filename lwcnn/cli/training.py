@@ -52,7 +52,7 @@ KFOLD: Arguments = {
     **arguments.PRESET,
     **arguments.SEED,
     **arguments.TRAINING,
-    "--folds": option("number of folds", 6, type=arguments.at_least_one),
+    "--folds": option("number of folds", 6, type=arguments.whole_number(2, 10**9), metavar="N"),
     "--leaky": option(
         "train one model through all folds, as the author's code does, so that it is tested on images that it has seen",
         action="store_true",

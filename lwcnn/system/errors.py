@@ -34,7 +34,7 @@ def located(where: object) -> Iterator[None]:
     try:
         yield
     except LwcnnError as error:
-        error.args = (f"{error} in {where}",)
+        error.args = (f"{error} (in {where})",)
         raise
 
 

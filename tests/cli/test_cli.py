@@ -321,6 +321,7 @@ def test_help_has_examples(capsys):
         (["run", "--preset=quik"], "Unknown preset. Did you mean 'quick'?"),
         (["summary", "papr"], "Did you mean 'paper'"),
         (["summary", "none.keras"], "Received: none.keras"),
+        (["summary", "residual_cbamm"], "Did you mean 'residual_cbam'"),
         (["list", "techniqe"], "Unknown experiment. Did you mean 'technique_sgd'"),
         (
             ["finetune", "residual_plain", "--dataset=digits"],
@@ -334,6 +335,7 @@ def test_help_has_examples(capsys):
         (["predict", "wren", "a.png", "--topp", "3"], "Unknown option. Did you mean '--top'"),
         (["predict", "wren", "a.png", "--top", "0"], "give a whole number from 1 to 1000000000. Received: '0'"),
         (["kfold", "paper", "--preset=fast"], "Unknown preset"),
+        (["kfold", "paper", "--folds=1"], "--folds: give a whole number from 2 to 1000000000. Received: '1'"),
         (["train", "paper", "--seeds", "4294967296"], "from 0 to 4294967295. Received: '4294967296'"),
         (["train", "paper", "--seeds", "9" * 6000], "whole number"),
         (["train", "paper", "--jobs", "²"], "whole number from 1 to 1000000000. Received: '²'"),

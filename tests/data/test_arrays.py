@@ -167,7 +167,7 @@ def test_other_forms_are_refused():
             load_dataset(data)
     with pytest.raises(LwcnnError, match='under the key "train".*Received: keys x_train, y_train'):
         load_dataset({"x_train": X, "y_train": Y})
-    with pytest.raises(LwcnnError, match="Give 'x_train' as uint8, 0..255.*in memory"):
+    with pytest.raises(LwcnnError, match="Give 'x_train' as uint8, 0..255.*dtype float64, values .* \\(in memory\\)$"):
         load_dataset((X / 255, Y))
 
 

@@ -534,6 +534,8 @@ def test_settings_change_every_phase_and_the_name():
     for wrong in ({"epochs": 2}, {"epochs": "3"}, {"epochs": 3.5}, *rates, {"batch_size": 0}, {"batch_size": "8"}):
         with pytest.raises(LwcnnError, match="Received: "):
             with_settings(paper, **wrong)
+    with pytest.raises(LwcnnError, match="Give epochs as an integer, .* 3 in all. Received: epochs=3.5$"):
+        with_settings(paper, epochs=3.5)
 
 
 @pytest.mark.parametrize("name", ["paper", "repo_baseline", "paper_tuned"])

@@ -217,7 +217,9 @@ def with_settings(
     if learning_rate is not None and not (isinstance(learning_rate, Real) and learning_rate > 0):
         raise wrong("Give learning_rate as a positive number", f"learning_rate={learning_rate!r}")
     if epochs is not None and not (isinstance(epochs, Integral) and epochs >= len(phases)):
-        raise wrong(f"Give at least one epoch for each phase, {len(phases)} in all", f"epochs={epochs!r}")
+        raise wrong(
+            f"Give epochs as an integer, at least one for each phase, {len(phases)} in all", f"epochs={epochs!r}"
+        )
     shares = _share(epochs, [phase.epochs for phase in phases.values()]) if epochs else [None] * len(phases)
     peak = max(phase.optimizer.learning_rate for phase in phases.values())
     changes: dict[str, Any] = {}
