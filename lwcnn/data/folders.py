@@ -4,21 +4,19 @@ import contextlib
 import hashlib
 import logging
 import os
-import time
 from pathlib import Path
 
 import numpy as np
 
 from lwcnn.data.image_files import NUM_COPIES, Size, check_size, choose_shape, find_images, is_image, read_images
-from lwcnn.data.sources import cache_folder
+from lwcnn.data.sources import cache_folder, keep_in_cache
 from lwcnn.data.splits import Splits
 from lwcnn.system.errors import LwcnnError, wrong
-from lwcnn.system.npz import load_npz, save_npz
+from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line, path_part
 
 TRAINING, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 _MAX_NAMED = 3  # unreadable files in a message
-_MAX_UNUSED = 30 * 24 * 3600  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -123,11 +121,7 @@ def _read_cached(folder: Path, parts: dict[str, Files], names: list[str], size: 
         num_files = sum(map(len, parts.values()))
         _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), num_files, shown)
     else:
-        with contextlib.suppress(LwcnnError, OSError):  # a full or read-only disk: read the files again the next time
-            save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
-            for other in path.parent.glob("*.npz"):  # of folders and sizes that are no longer used
-                if time.time() - other.stat().st_atime > _MAX_UNUSED:
-                    other.unlink()
+        keep_in_cache(path, arrays | {"key": np.array(key)})
     return arrays
 
 

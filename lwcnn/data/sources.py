@@ -1,15 +1,19 @@
 """Finds public datasets on this machine, or downloads them from the official sources in `datasets.toml`."""
 
+import contextlib
 import errno
 import logging
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from lwcnn.data import formats
 from lwcnn.data.known import ENTRIES
@@ -17,10 +21,12 @@ from lwcnn.data.splits import Splits
 from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.files import StrPath
 from lwcnn.system.locking import locked
+from lwcnn.system.npz import save_npz
 
 DATA_DIR_VARIABLE = "LWCNN_DATA_DIR"
 TIMEOUTS = (6, 20)  # seconds: to connect, and for a single read
 
+_MAX_UNUSED = 30 * 24 * 3600  # seconds
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +47,15 @@ def cache_folder() -> Path:
     if not os.access(nearest, os.W_OK):  # Keras uses the temporary folder in this case
         folder = Path(tempfile.gettempdir()) / ".keras"
     return folder / "datasets"
+
+
+def keep_in_cache(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
+    """Writes an .npz file, unless the disk is full or read-only; deletes those beside it unused for 30 days."""
+    with contextlib.suppress(LwcnnError, OSError):
+        save_npz(path, compressed, **arrays)
+        for other in path.parent.glob("*.npz"):
+            if time.time() - other.stat().st_atime > _MAX_UNUSED:
+                other.unlink()
 
 
 def read_public(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str]:

@@ -1,7 +1,9 @@
 """The page in a browser: an upload gets its class, a broken file a plain message, and nothing comes from elsewhere."""
 
+import os
 import shutil
 import socket
+import time
 
 import keras
 import numpy as np
@@ -81,8 +83,12 @@ def test_a_network_is_converted_once(tmp_path, monkeypatch):
     for _ in range(2):
         assert open_network("wren-s", find_examples()).files == {"float32": b"float", "int8": b"int8"}
     assert len(converted_before) == 1
+    (kept,) = (tmp_path / "datasets" / "converted").iterdir()
+    os.utime(kept, (time.time() - 31 * 86_400, 0))
     open_network("wren-s", find_examples()[:6])  # calibrated on other images
     assert len(converted_before) == 2
+    (other,) = (tmp_path / "datasets" / "converted").iterdir()
+    assert other != kept, "what was not used for a month is deleted"
 
 
 def test_a_broken_file_is_refused_in_plain_words(wren, tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import softmax
 
 from lwcnn.data.image_files import read_image, read_images
-from lwcnn.data.sources import cache_folder
+from lwcnn.data.sources import cache_folder, keep_in_cache
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.evaluation.predict import input_shape, predict_logits
 from lwcnn.experiments.shipped import model_file
@@ -25,7 +25,7 @@ from lwcnn.publication.figures.grids import overlay_heatmaps
 from lwcnn.publication.names import display_name
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, wrong
-from lwcnn.system.npz import load_npz, save_npz
+from lwcnn.system.npz import load_npz
 
 NUM_RUNS, MAX_SECONDS = 30, 2.0  # the page shows the median of their times
 
@@ -98,6 +98,5 @@ def litert_files(path: Path, model: keras.Model, images: np.ndarray) -> dict[str
     with contextlib.suppress(LwcnnError):  # not there, or damaged
         return {precision: content.tobytes() for precision, content in load_npz(kept).items()}
     files = {"float32": to_litert(model), "int8": to_litert_int8(model, draw_calibration_images(images, len(images)))}
-    with contextlib.suppress(LwcnnError):  # where nothing can be kept, the next start converts again
-        save_npz(kept, compressed=True, **{name: np.frombuffer(content, np.uint8) for name, content in files.items()})
+    keep_in_cache(kept, {name: np.frombuffer(content, np.uint8) for name, content in files.items()}, compressed=True)
     return files
