@@ -2,7 +2,7 @@
 
 Starts three nodes on this machine, queues a run per seed by `lwcnn train --cluster`, and kills in turn a worker and a
 node (which a new one replaces) as results come in. Then it trains the same seeds without a cluster and compares.
-Command: `python benchmarks/cluster_kills.py --output results/cluster_kills.json` (needs `lwcnn[cluster]`).
+Command: `python benchmarks/cluster_kills.py --output results/cluster_kills.json` (needs `pip install '.[cluster]'`).
 """
 
 import argparse

@@ -8,7 +8,7 @@ epoch of 50,000 images, taken from as many images in each network, after a warm-
 
 Contenders: `lwcnn` is this library on TensorFlow, `lwcnn_jax` on JAX; `keras` is `Model.fit` on arrays with Keras's own
 augmentation layers in the model; `torch` is PyTorch without Keras, channels last, fed with this library's batches,
-which are faster than torchvision's. PyTorch is an extra: `pip install 'lwcnn[torch]'`.
+which are faster than torchvision's. PyTorch is an extra: `pip install '.[torch]'`.
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""Exports trained models to other runtimes; needs `pip install 'lwcnn[export]'`."""
+"""Exports trained models to other runtimes; needs `pip install '.[export]'` in a checkout."""

@@ -23,7 +23,7 @@ _PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-
 
 
 def install_hint(extra: str) -> str:
-    return f"pip install 'lwcnn[{extra}]', or '.[{extra}]' in a checkout"
+    return f"pip install '.[{extra}]' in a checkout of lwcnn"  # which is not on PyPI
 
 
 def require(module: str, extra: str = "export") -> ModuleType:

@@ -99,7 +99,7 @@ sys.exit(main(["summary", "paper"]))
     done = run("-c", code, KERAS_BACKEND="tensorflow", KERAS_HOME=os.devnull)
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert "pip install 'lwcnn[tensorflow]'" in line and "KERAS_BACKEND=tensorflow" in line
+    assert "pip install '.[tensorflow]' in a checkout" in line and "KERAS_BACKEND=tensorflow" in line
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly():
