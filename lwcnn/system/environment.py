@@ -18,6 +18,7 @@ from types import ModuleType
 from lwcnn.system.errors import wrong
 
 MAX_SEED = 2**32 - 1  # the limit of Keras and NumPy
+_MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # cgroup v2 and v1
 _OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others have their module's name
 _PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-python-headless".split()
 
@@ -117,6 +118,15 @@ def num_threads() -> int:
     from joblib import cpu_count  # respects the affinity of the process and the CPU quota of a container
 
     return cpu_count()
+
+
+def memory() -> int:
+    """Returns the bytes of memory of the machine, or of the container if its limit is lower."""
+    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for path in _MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
+            found = min(found, int(Path(path).read_text()))
+    return found
 
 
 @cache

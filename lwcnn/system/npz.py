@@ -2,12 +2,12 @@
 
 import io
 import math
-import os
 import zipfile
 from typing import Any
 
 import numpy as np
 
+from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.files import StrPath, require_available, require_file, write_atomically
 
@@ -71,7 +71,7 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath
 
 def require_memory(size: int, source: str, advice: str = "Give a smaller file, or use a larger machine") -> None:
     """Raises LwcnnError unless arrays of `size` bytes, from a source that the message names, fit into memory."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = environment.memory()
     if size > _MEMORY_FRACTION * memory:
         found = f"this machine has {memory / 2**30:,.1f} GiB of memory"
         raise Unavailable(f"{advice}: {found}. Received: {size / 2**30:,.1f} GiB in {source}")

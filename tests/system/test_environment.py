@@ -34,6 +34,19 @@ def test_freed_memory_is_allocated_again_without_a_page_fault():
     assert after < 100 < before
 
 
+@pytest.mark.parametrize(
+    ("limits", "gigabytes"),
+    [((), 4), (("max",), 4), ((2**30,), 1), ((2**50,), 4), (("max", 3 * 2**30), 3), ((2**63 - 4096,), 4)],
+)
+def test_the_memory_is_that_of_the_container_if_it_has_less_than_the_machine(limits, gigabytes, tmp_path, monkeypatch):
+    paths = [tmp_path / name for name in ("memory.max", "memory.limit_in_bytes")]
+    for path, limit in zip(paths, limits):
+        path.write_text(f"{limit}\n")
+    monkeypatch.setattr(environment, "_MEMORY_LIMITS", paths)
+    monkeypatch.setattr(environment.os, "sysconf", lambda name: 2**16)
+    assert environment.memory() == gigabytes * 2**30
+
+
 def test_a_processor_is_named_with_its_family_and_model(monkeypatch):
     two = "processor\t: 0\nmodel name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\n\n"
     monkeypatch.setattr(environment.Path, "read_text", lambda self: two + two.replace("26", "99"))
