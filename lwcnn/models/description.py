@@ -57,7 +57,7 @@ class Description(Settings):
 
 def read_description(path: StrPath) -> Description | None:
     """Returns the description in a model file; None if it has none."""
-    content = read_archive(path).get(DESCRIPTION)
+    content = read_archive(path, DESCRIPTION).get(DESCRIPTION)
     if content is None:
         return None
     try:
@@ -72,7 +72,7 @@ def read_description(path: StrPath) -> Description | None:
 
 def read_input_shape(path: StrPath) -> tuple[int, int, int] | None:
     """Returns the shape (height, width, channels) of a model's images; None if the file does not state it."""
-    members = read_archive(path)
+    members = read_archive(path, CONFIG)
     try:
         _, *shape = json.loads(members[CONFIG])["config"]["layers"][0]["config"]["batch_shape"]
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
@@ -103,8 +103,8 @@ def model_checksum(path: StrPath) -> str:
     return hashlib.sha256(members[CONFIG] + members[WEIGHTS]).hexdigest()
 
 
-def read_archive(path: StrPath) -> dict[str, bytes]:
-    """Returns the members of a .keras file by name, after checking their sizes."""
+def read_archive(path: StrPath, *names: str) -> dict[str, bytes]:
+    """Returns the members of a .keras file by name, or those that are named, after checking all sizes."""
     require_file(path)
     if Path(path).suffix in EXPORTED:
         raise wrong(
@@ -122,7 +122,7 @@ def read_archive(path: StrPath) -> dict[str, bytes]:
                 raise ValueError(f"its members would take {total:,} bytes")
             if len({member.filename for member in members}) != len(members):
                 raise ValueError("a member appears twice")
-            return {member.filename: archive.read(member) for member in members}
+            return {one.filename: archive.read(one) for one in members if not names or one.filename in names}
     except Exception as error:  # damaged bytes raise anything, from zlib.error to NotImplementedError
         raise unreadable(path, error) from error
 

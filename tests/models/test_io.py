@@ -81,6 +81,14 @@ def test_the_description_survives_the_file_and_keras_ignores_it(saved, made_data
             np.testing.assert_array_equal(weight, other)
 
 
+def test_the_description_and_the_shape_are_read_without_the_weights(saved, made_dataset, monkeypatch):
+    seen, read = [], zipfile.ZipFile.read
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda self, one: seen.append(one.filename) or read(self, one))
+    assert read_description(saved[1]) == describe(made_dataset)
+    assert read_input_shape(saved[1]) == saved[0].input_shape[1:]
+    assert seen == ["lwcnn.json", "config.json"]
+
+
 def test_a_new_description_leaves_every_other_member_as_it_is(saved, tmp_path, made_dataset):
     model, plain = saved[0], tmp_path / "plain.keras"
     model.save(plain)
