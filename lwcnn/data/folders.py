@@ -33,6 +33,9 @@ def read_folder(folder: Path, size: Size | None) -> Splits:
     parts = find_files(folder)
     files = [file for inside in parts.values() for file in inside]
     _log_left_out(folder, files)
+    if count := sum(path.relative_to(folder).parts[0].lower() in VALIDATION for _, path in parts["train"]):
+        told = "The %d images of the validation folder join the training images, of which validation images are drawn"
+        _log.warning(told, count)
     names = class_folders(parts)
     if unknown := sorted({name for name, _ in files} - set(names)):
         found = f"only test images of {', '.join(map(repr, unknown[:5]))}"

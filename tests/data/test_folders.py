@@ -184,7 +184,7 @@ def test_layouts(tmp_path, parts, counts, beside):
     assert (len(data.x_train), len(data.x_test)) == counts
 
 
-def test_of_three_parts_only_test_is_for_the_test(tmp_path):
+def test_of_three_parts_only_test_is_for_the_test(tmp_path, caplog):
     counts = {"train": 5, "val": 3, "test": 4}
     for place, (part, count) in enumerate(counts.items()):
         for label, name in enumerate(COLORS):
@@ -195,6 +195,11 @@ def test_of_three_parts_only_test_is_for_the_test(tmp_path):
     assert list(data.x_test[:, 0, 0, 0] // 50) == [2] * 8
     for images, labels in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
         np.testing.assert_array_equal(images[:, 0, 0, 1] // 100, labels)
+    told = "The 6 images of the validation folder join the training images, of which validation images are drawn"
+    assert caplog.messages.count(told) == 1
+    caplog.clear()
+    shutil.rmtree(tmp_path / "test")
+    assert len(load_dataset(tmp_path).x_test) == 6 and "validation" not in caplog.text, "now they are the test images"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
