@@ -4,6 +4,7 @@ import json
 import re
 import time
 import timeit
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -12,9 +13,11 @@ from made_data import randomize
 
 from lwcnn import build_merged_model, count_macs
 from lwcnn.cli.main import main
+from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export.bench import run
-from lwcnn.export.bench.measure import images_per_second, summarize_rounds, time_calls
+from lwcnn.export.bench.measure import images_per_second, measure_memory, open_keras, summarize_rounds, time_calls
 from lwcnn.export.bench.run import bench_models, bench_table
+from lwcnn.export.formats import Runtime
 from lwcnn.system.environment import thread_environment
 from lwcnn.system.errors import LwcnnError
 
@@ -48,9 +51,10 @@ def test_calls_are_timed_one_by_one_after_a_warm_up():
 
 
 def test_throughput_counts_images(monkeypatch):
-    calls = []
+    calls, untimed = [], []
     monkeypatch.setattr(timeit.Timer, "timeit", lambda timer, number: calls.append(number) or 0.01)
-    assert images_per_second(np.sum, np.zeros(100), 0.05) == pytest.approx(100 / 0.01) and len(calls) in (5, 6)
+    assert images_per_second(untimed.append, np.zeros(100), 0.05) == pytest.approx(100 / 0.01)
+    assert len(calls) in (5, 6) and len(untimed) == 1, "a warm-up call"
 
 
 def test_rounds_are_summarized_by_medians():
@@ -58,6 +62,47 @@ def test_rounds_are_summarized_by_medians():
     assert summarize_rounds(rounds) == {"mean_ms": 2, "p50_ms": 2, "p90_ms": 2, "p99_ms": 2, "num_calls": 30}
     one = summarize_rounds([np.arange(1, 102, dtype=float)])
     assert (one["mean_ms"], one["p50_ms"], one["p90_ms"], one["p99_ms"]) == (51, 51, 91, 100)
+
+
+def test_one_image_is_timed_and_the_batch_of_the_highest_median_throughput_told(tmp_path, monkeypatch):
+    timed, batches = [], []
+    speeds = iter([10.0, 40.0, 20.0] + [10.0, 30.0, 90.0] + [10.0, 50.0, 30.0])  # one was too fast
+    monkeypatch.setattr(run, "BATCH_SIZES", (1, 4, 8))
+    monkeypatch.setattr(run.measure, "measure_memory", pytest.fail)  # that of `predict` is not measured
+    monkeypatch.setattr(run.measure, "time_calls", lambda call, *_: timed.append(call().shape) or np.ones(5))
+    monkeypatch.setattr(
+        run.measure, "images_per_second", lambda call, batch, _: batches.append(call(batch).shape) or next(speeds)
+    )
+    file = tmp_path / "made.keras"
+    file.write_bytes(100 * b"a")
+    opened = {"keras predict": (Runtime(lambda prepared: prepared), file)}
+    candidate = run._Candidate(file, None, np.zeros((3, 2, 2, 1), np.uint8), opened)
+    for _ in range(3):
+        candidate.measure_round(5)
+    row = candidate._row("keras predict", file)
+    assert timed == 3 * [(1, 2, 2, 1)] and batches == 3 * [(n, 2, 2, 1) for n in (1, 4, 8)]
+    assert (row["images_per_second"], row["best_batch_size"], row["size_bytes"]) == (40, 4, 100)
+    assert row["images_per_second_by_batch_size"] == {"1": 10, "4": 40, "8": 30}
+
+
+def test_the_table_has_the_measurements_in_its_units():
+    times = {"mean_ms": 1.5, "p50_ms": 1.25, "p90_ms": 2.0, "p99_ms": 3.0004}
+    row = {"name": "litert", "batch1": times, "images_per_second": 12345.6, "best_batch_size": 8}
+    row |= {"size_bytes": 34567, "gzip_bytes": 23456}
+    rows = [row | {"peak_memory_bytes": 12_600_000}, row]
+    table = bench_table({"models": [{"model": "a.keras", "macs": 1234567, "parameters": 1234, "rows": rows}]})
+    first = {"model": "a", "format": "litert", "mean ms": "1.500", "p50": "1.250", "p90": "2.000", "p99": "3.000"}
+    first |= {"images/s": "12,346", "batch": "8", "peak MB": "13", "bytes": "34,567", "gzip": "23,456"}
+    first |= {"MACs": "1,234,567", "params": "1,234"}
+    assert table.to_dict("records") == [first, first | {"peak MB": ""}]
+
+
+def test_the_keras_function_is_the_network_at_inference(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), dtype=np.uint8)
+    parts = [keras.layers.Dropout(0.5), keras.layers.Flatten(), keras.layers.Dense(10)]
+    model = keras.Sequential([keras.Input((12, 12, 3)), *parts])
+    model.save(tmp_path / "made.keras")
+    np.testing.assert_allclose(open_keras(tmp_path / "made.keras")(images), predict_logits(model, images), rtol=1e-4)
 
 
 def test_every_format_is_measured_side_by_side(model_path, made_dataset, quick, capsys):
@@ -132,6 +177,13 @@ def test_mistakes_are_told_in_words(model_path, made_dataset, capfd):
     assert "There is no such model: check the path. Received: no.keras" in error and "Traceback" not in error
     with pytest.raises(LwcnnError, match="Did you mean 'litert'"):
         bench_models([model_path], ["litrt"])
+    with pytest.raises(LwcnnError, match=r"Choose the dataset of .*Received: made, \(12, 12, 3\), 7 classes"):
+        bench_models([model_path], ["keras"], replace(made_dataset, class_names=tuple("abcdefg")))
+    with pytest.raises(
+        LwcnnError, match="measuring its memory failed. Received: litert, FileNotFoundError.*No such file"
+    ):
+        measure_memory("litert", model_path.with_name("no.tflite"), (12, 12, 3))
+    assert run._model_file("paper", replace(made_dataset, name="mnist"), model_path.parent).stem == "mnist-paper"
     with pytest.raises(SystemExit):
         main(["bench", str(model_path), "--formats", "tensorrt"])
 

@@ -34,7 +34,7 @@ def images_per_second(run: Callable[[np.ndarray], object], batch: np.ndarray, se
     """Measures the throughput of a function for a batch, for at least `seconds` after a warm-up call."""
     timer, total, num_calls = timeit.Timer(partial(run, batch)), 0.0, 0
     run(batch)
-    while num_calls < 2 or total < seconds:
+    while total < seconds:
         total += timer.timeit(1)
         num_calls += 1
     return num_calls * len(batch) / total
@@ -66,7 +66,8 @@ def measure_memory(runtime: str, file: Path, image_shape: tuple[int, ...]) -> di
         text=True,
     )
     if done.returncode != 0:
-        raise wrong("Check the runtime: measuring its memory failed", f"{runtime}, {done.stderr.strip()[-500:]}")
+        error = done.stderr.strip().rpartition("\n")[2]
+        raise wrong("Check the runtime: measuring its memory failed", f"{runtime}, {error}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
