@@ -153,6 +153,11 @@ def test_divisors_follow_the_map_that_matters():
     ranges = np.array([[1.0, 0.1], [0.1, 1.0]])
     assert np.allclose(_quietest(ranges, np.array([[1.0, 1.0], [0.0, 0.0]])), [1, 0.1], rtol=0.25)  # a smooth maximum
     assert np.allclose(_quietest(ranges, np.ones((2, 2))), [1, 1], rtol=0.01)
+    fainter = np.array([[1.0, 1.0], [1 / 16, 1 / 16]])  # least of x**2 + (1 / 16) / x**2, for a divisor x
+    assert np.allclose(_quietest(ranges, fainter), [1, 0.5], rtol=0.05)
+    assert np.allclose(_quietest(np.array([[1.0, 1e-6, 0.0]]), np.ones((1, 3))), [1, 1e-3, 1]), "noise is not amplified"
+    wide = ranges * [[100], [1]]  # steps a hundred times as large: noise 10,000 times as large
+    assert np.allclose(_quietest(wide, np.array([[1.0, 1.0], [1e4, 1e4]])), [1, 1], rtol=0.01)
 
 
 def test_a_dense_head_keeps_its_weights(images):
@@ -214,14 +219,48 @@ def test_hard_swish_at_the_end_stays(images):
     np.testing.assert_allclose(split_hard_swish(model)(images[:4]), model(images[:4]), rtol=1e-5)
 
 
-def test_a_sum_of_a_map_and_one_channel_is_left_as_it_is(images):
-    inputs = keras.Input((16, 16, 3))
-    maps = layers.BatchNormalization()(layers.Conv2D(6, 3, padding="same")(inputs))
-    x = layers.Add()([maps, layers.Conv2D(1, 1)(inputs)])
-    model = randomize(keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1)(x)))))
-    simple = simplify(model)
-    equal = equalize_channels(simple, images)
-    np.testing.assert_allclose(equal(images[:4]), simple(images[:4]), rtol=1e-4, atol=1e-4)
+def read_twice(x):
+    x = layers.Conv2D(4, 1)(x)
+    return layers.Add()([layers.BatchNormalization()(x), x])
+
+
+def attention(x, keepdims=False, read_again=False, **settings):
+    x = layers.Conv2D(6, 1)(x)
+    pool = layers.GlobalAveragePooling2D(keepdims=keepdims)(x)
+    factor = layers.Conv1D(1, 3, activation="sigmoid", **settings)(layers.Reshape((6, 1))(pool))
+    x = layers.Multiply()([x, layers.Reshape((1, 1, 6))(factor)])
+    return layers.Add()([x, layers.Reshape((1, 1, 1))(layers.Dot(1)([pool, pool]))]) if read_again else x
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        read_twice,
+        lambda x: attention(x, padding="same", dilation_rate=2),
+        lambda x: attention(x, padding="same", keepdims=True),
+        lambda x: attention(x, padding="same", read_again=True),
+        lambda x: attention(x, padding="causal"),
+        lambda x: layers.BatchNormalization()(layers.Conv2D(4, 3, activation="relu")(x)),
+        lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3, groups=3)(layers.DepthwiseConv2D(1)(x))),
+        lambda x: layers.BatchNormalization()(layers.DepthwiseConv2D(3, depth_multiplier=2)(x)),
+        lambda x: layers.BatchNormalization(axis=1)(layers.Conv2D(4, 3)(x)),
+        lambda x: layers.BatchNormalization(scale=False, center=False)(layers.Conv2D(4, 3)(x)),
+        lambda x: layers.Rescaling([1 / 255, 1 / 100, 1 / 50], offset=[-1, 0, 1])(x),
+        lambda x: layers.Rescaling(0.5, offset=[1, 2, 3, 4])(layers.Conv2D(4, 3)(x)),
+        lambda x: layers.Conv2D(4, 3, activation="tanh")(layers.Rescaling(0.01)(x)),
+        lambda x: layers.Add()([layers.Conv2D(4, 1)(x), layers.Conv2D(1, 1)(x)]),
+        lambda x: layers.Multiply()([layers.Conv2D(4, 1)(x), layers.Conv2D(4, 1)(x)]),
+        lambda x: layers.Multiply()([layers.Conv2D(1, 1)(x), layers.Conv2D(4, 1)(x)]),
+    ],
+)
+def test_what_may_not_be_folded_or_scaled_is_left_as_it_is(begin):
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(5, 1)(layers.DepthwiseConv2D(1)(begin(inputs)))
+    model = randomize(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
+    expected, simple = predict_logits(model, images), simplify(build_deployable(model))
+    for rewritten in (simple, equalize_channels(simple, images)):
+        assert np.abs(predict_logits(rewritten, images) - expected).max() < 1e-5 * np.ptp(expected)
 
 
 def test_constant_zero_layers(model, images):

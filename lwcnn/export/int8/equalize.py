@@ -62,10 +62,10 @@ def _groups(model: keras.Model) -> dict[str, str]:
         if is_convolution(operation):
             if not is_linear(operation) and operation.activation is not keras.activations.relu:
                 fixed.add(name)
-        elif isinstance(operation, _SCALE_EQUIVARIANT) and _keeps_channels(operation):
+        elif isinstance(operation, _SCALE_EQUIVARIANT) and all(_keep_channels(operation)):
             for each in before:
                 joined.merge(each, name)
-        elif isinstance(operation, layers.Multiply):  # a feature map and its squeeze-and-excitation
+        elif isinstance(operation, layers.Multiply) and _keep_channels(operation)[0]:  # a map and its attention
             joined.merge(before[0], name)
             fixed.update(before[1:])
         else:
@@ -74,9 +74,9 @@ def _groups(model: keras.Model) -> dict[str, str]:
     return {name: joined[name] for name in joined if joined[name] not in fixed}
 
 
-def _keeps_channels(operation: keras.Operation) -> bool:
-    """Returns whether all that an operation reads has as many channels as its output: an `Add` may broadcast."""
-    return all(each.output.shape[-1] == operation.output.shape[-1] for each in sources(operation))
+def _keep_channels(operation: keras.Operation) -> list[bool]:
+    """Returns whether each input of an operation has as many channels as its output: an `Add` may broadcast."""
+    return [each.output.shape[-1] == operation.output.shape[-1] for each in sources(operation)]
 
 
 def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> dict[str, np.ndarray]:

@@ -18,8 +18,8 @@ Replacement = tuple[keras.Layer, Weights] | Callable
 def simplify(model: keras.Model) -> keras.Model:
     """Returns an equivalent copy of a model without shared layers that rounds fewer results in int8.
 
-    Batch normalization after a linear convolution is folded into it. Any other, and each rescaling, becomes a 1x1
-    depthwise convolution, which rounds once, not twice. A dense layer on a feature map (squeeze-and-excitation) or a
+    Batch normalization or rescaling after a linear convolution is folded into it. Any other becomes a 1x1 depthwise
+    convolution, which rounds once, not twice. A dense layer on a feature map (squeeze-and-excitation) or a
     convolution over pooled channels (ECA) becomes a 1x1 convolution: the converter creates eleven operations for it.
     """
     model = _with_dense_attention(model)
@@ -29,8 +29,7 @@ def simplify(model: keras.Model) -> keras.Model:
         if _is_affine(layer):
             factor, offset = _affine(layer)
             (before,) = sources(layer)
-            is_norm = isinstance(layer, layers.BatchNormalization)
-            if is_norm and is_convolution(before) and is_linear(before) and len(followers[before.name]) == 1:
+            if is_convolution(before) and is_linear(before) and len(followers[before.name]) == 1:
                 kernel, *bias = before.get_weights()
                 scaled = [scale_outputs(before, kernel, factor), sum(bias) * factor + offset]
                 replaced[before.name], replaced[layer.name] = (same(before, use_bias=True), scaled), _identity
@@ -52,12 +51,12 @@ def _with_dense_attention(model: keras.Model) -> keras.Model:
     for layer in model.layers:
         if not isinstance(layer, layers.Conv1D) or layer.input.shape[-1] != 1:
             continue
-        if (layer.filters, layer.padding, layer.strides) != (1, "same", (1,)):
+        if layer.filters != 1 or layer.padding != "same":
             continue
         (row,), after = sources(layer), followers[layer.name]
         pool, channels = sources(row)[0], layer.input.shape[1]
         alone = len(after) == len(followers[row.name]) == len(followers[pool.name]) == 1
-        if not (alone and isinstance(pool, layers.GlobalAveragePooling2D) and not pool.keepdims):
+        if not (alone and isinstance(pool, layers.GlobalAveragePooling2D)):
             continue
         (column,) = (operation for operation in model.operations if operation.name == after[0])
         if column.output.shape[1:] == (1, 1, channels):
