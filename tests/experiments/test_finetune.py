@@ -79,9 +79,12 @@ def test_images_get_the_size_and_channels_of_the_network(start):
     assert load_for(start, gray, size=16).input_shape == (16, 16, 3)
 
 
-def test_a_loaded_data_set_is_not_resized(start, made_dataset):
-    with pytest.raises(LwcnnError, match="to load_dataset when.*Received: size=16, mirror=None$"):
-        finetune(start, made_dataset, size=16)
+@pytest.mark.parametrize(
+    "settings, said", [({"size": 16}, "size=16, mirror=None"), ({"mirror": False}, "size=None, mirror=False")]
+)
+def test_a_loaded_data_set_is_not_converted(start, made_dataset, settings, said):
+    with pytest.raises(LwcnnError, match=f"to load_dataset when.*Received: {said}$"):
+        finetune(start, made_dataset, **settings)
 
 
 def test_layers_are_unfrozen_step_by_step(start, made_dataset, folders):
@@ -163,3 +166,10 @@ def test_most_epochs_train_all_layers_and_the_new_head_has_the_highest_rate():
     phases = fine_tuning("wren-s", ImageSpec((32, 32, 3), True), "full").phases
     found = [(phase.name, phase.epochs, phase.optimizer.learning_rate) for phase in phases]
     assert found == [("head", 12, 0.04), ("last_half", 12, 0.01), ("all", 36, 0.01)]  # of 60 epochs
+
+
+def test_a_network_of_one_layer_trains_it_in_every_phase(tmp_path):
+    parts = [keras.layers.Flatten(), keras.layers.Dense(7)]
+    keras.Sequential([keras.Input(SHAPE), *parts]).save(tmp_path / "one.keras")
+    phases = fine_tuning(tmp_path / "one.keras", ImageSpec(SHAPE, True)).phases
+    assert [phase.trainable for phase in phases] == [1, 1, "all"]

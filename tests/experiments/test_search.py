@@ -150,6 +150,14 @@ def test_another_study_is_refused(data, tmp_path, change, named):
         _ = dataclasses.replace(first, **changed).study
 
 
+def test_a_study_of_a_space_with_other_ranges_is_refused(data, tmp_path, monkeypatch):
+    assert Search("width", data, 3, LIMIT, Folders(tmp_path)).study
+    narrow = SPACES["width"].parameters | {"network.stem": optuna.distributions.IntDistribution(16, 32, step=8)}
+    monkeypatch.setitem(SPACES, "width", dataclasses.replace(SPACES["width"], parameters=narrow))
+    with pytest.raises(LwcnnError, match="differs in: parameters$"):
+        _ = Search("width", data, 3, LIMIT, Folders(tmp_path)).study
+
+
 def test_a_space_of_other_parameters_a_broken_journal_and_an_unknown_name_are_refused(data, tmp_path):
     with pytest.raises(LwcnnError, match="Did you mean 'width'"):
         Search("widht", data)

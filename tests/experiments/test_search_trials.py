@@ -4,6 +4,7 @@ import dataclasses
 import errno
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import optuna
 import pytest
@@ -33,6 +34,7 @@ def test_a_trial_is_measured_by_validation_parameters_and_macs_and_compared_with
         model = build_network(data.input_shape, data.num_classes, plan.network)
         curve = [plan.network.stem / 100 + epoch / 1000 for epoch in (1, 2, 3)]
         assert trial.values == [curve[-1], model.count_params(), count_macs(model)]
+        assert trial.user_attrs["train_accuracy"] == 0.9
         sizes.append(model.count_params())
         learned.append(dict(enumerate(curve, start=1)))
     classes = {size // 10_000 for size in sizes}
@@ -125,6 +127,18 @@ def test_finished_trials_beyond_the_limit_are_left_out(data, tmp_path):
     study = Search("all", same, 12, limit, Folders(tmp_path), earlier=ROOT / "results").study
     found = [trial.user_attrs["params"] for trial in study.get_trials(states=[TrialState.COMPLETE])]
     assert found and max(found) == limit
+
+
+def test_finished_trials_are_loaded_once_and_not_counted(data, tmp_path, trained, monkeypatch):
+    same = dataclasses.replace(data, checksum=load_trials(ROOT / "results")["data_checksum"][0])
+    arguments = ("width", same, 12, 60_000, Folders(tmp_path, tmp_path / "cache"), 0, ROOT / "results")
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(optuna.Study, "enqueue_trial", Mock(side_effect=KeyboardInterrupt))
+        _ = Search(*arguments).study
+    study = Search(*arguments)
+    study.run(1)
+    loaded = [trial for trial in study.study.get_trials() if "loaded" in trial.user_attrs]
+    assert len(loaded) == 3 and len(trained) == 1
 
 
 @pytest.mark.parametrize("value, stopped", [(1.5, True), (2.5, False)])

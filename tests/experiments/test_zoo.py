@@ -30,6 +30,7 @@ def test_every_shipped_network_is_listed_the_best_first():
     expected += [("wren-5k", "cifar10"), ("wren-s", "cifar10")]
     expected += [(name, dataset) for name in ("wren-adamw", "paper-tuned", "paper") for dataset in EVERYWHERE]
     assert list(zip(listed["name"], listed["dataset"])) == expected
+    assert (listed["int8_bytes"] > listed["parameters"]).all()
     assert listed.loc[0, "test_accuracy"] == listed["test_accuracy"][listed["dataset"] == "cifar10"].max()
 
 
