@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import glob
 import os
 import re
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lwcnn.data.datasets import Dataset, load_dataset
-from lwcnn.data.known import is_dataset_name
+from lwcnn.data.known import DATASET_NAMES, is_dataset_name
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import PRESETS, get_experiment
 from lwcnn.experiments.shipped import model_file
@@ -106,6 +107,15 @@ def dataset_source(text: str) -> str:
     """The name of a dataset, or a path that exists."""
     if not is_dataset_name(text) and not path(text).exists():
         raise wrong("there is no such folder or file", repr(text))
+    return text
+
+
+def image_source(text: str) -> str:
+    """The name of a dataset, "-" for standard input, or a path or pattern of files that exist."""
+    if text in ("-", *DATASET_NAMES) or os.path.lexists(file := path(text)):
+        return text
+    if not any(glob.iglob(str(file), recursive=True)):
+        raise wrong("there is no such image, folder or .npz file: check the path", repr(text))
     return text
 
 

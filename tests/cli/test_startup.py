@@ -39,7 +39,8 @@ import sys
 from lwcnn.cli.main import main
 for line in ("predict wern a.png", "evaluate wern", "export wern --format onnx", "bench wren papre", "train wrne",
              "kfold papre", "finetune wern --dataset digits", "summary wern", "demo wern",
-             "predict no/model.keras a.png", "evaluate no/model.keras", "bench wren no/model.keras"):
+             "predict no/model.keras a.png", "evaluate no/model.keras", "bench wren no/model.keras",
+             "predict wren no/photo.png"):
     try:
         main(line.split())
     except SystemExit as wrong_usage:
