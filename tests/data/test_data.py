@@ -377,7 +377,7 @@ def test_digits_are_enlarged_as_by_opencv():
         ({"y_train": lambda y: y.astype(str)}, "as class numbers: class_names, labels = numpy.unique"),
         ({"y_train": lambda y: y.astype(str).astype(object)}, "'y_train.npy' holds.*never unpickled.*number or string"),
         ({"y_train": lambda y: y + 1, "y_test": lambda y: y + 1}, "Give y_train - 1 and y_test - 1"),
-        ({"y_train": lambda y: y * 0, "y_test": lambda y: y * 0}, r"at least two classes. Received: 1 \(0\) in"),
+        ({"y_train": lambda y: y * 0, "y_test": lambda y: y * 0}, r"at least two classes. Received: 1 \(0\) .in "),
     ],
 )
 def test_other_forms_get_advice_that_fits(tmp_path, change, said):

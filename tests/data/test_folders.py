@@ -113,7 +113,7 @@ def test_numbers_are_names_of_classes_unless_they_are_the_labels(tmp_path):
     ):
         unseen = load_unseen(coins, None, own, "")
         assert unseen.class_names == names and np.unique(unseen.y_test).tolist() == labels
-    with pytest.raises(LwcnnError, match="Give images of the model's classes, 10, 50. Received: 20 in"):
+    with pytest.raises(LwcnnError, match="Give images of the model's classes, 10, 50. Received: 20 .in '"):
         load_unseen(coins, None, ("10", "50"), "")
 
 
@@ -399,7 +399,7 @@ def test_mistakes_are_told_in_words(tmp_path):
     fill(tmp_path / "beside"), paint(tmp_path / "beside" / "val" / "cat" / "1.png", (1, 2, 3))
     for name, said in (
         ("flat", "the images of each class into a subfolder.*Received: .*flat"),
-        ("few", "three images that differ and are in no other class. Received: fewer of 'cat', 'dog' in .*few"),
+        ("few", "three images that differ and are in no other class. Received: fewer of 'cat', 'dog' .in .*few"),
         ("other", "Received: only test images of 'cow' in .*other"),
         ("none", "into a subfolder.*none"),
         ("tests", "Give the subfolder itself to test.*or add a folder `train`.* Received: only test in .*tests"),
