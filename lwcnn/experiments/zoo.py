@@ -12,10 +12,10 @@ from lwcnn.data.datasets import Dataset, load_dataset, load_unseen
 from lwcnn.data.folders import find_files
 from lwcnn.data.known import DATASET_NAMES, ImageSpec
 from lwcnn.data.splits import is_among
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
+from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.shipped import shipped_file, trained_networks
 from lwcnn.models.description import Description, read_description, read_input_shape
-from lwcnn.system.errors import LwcnnError, require_known, unknown_name, wrong
+from lwcnn.system.errors import LwcnnError, unknown_name, wrong
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def create_model(
             known = [" on ".join(key) for key in ([key for key in keys if key[0] == name] or keys)]
             raise unknown_name("trained network", f"{name} on {pretrained}", known)
         return load_model(file)
-    require_known("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
     from lwcnn.experiments.pipeline import build_model
     from lwcnn.models.layers import check_shapes
 

@@ -318,6 +318,8 @@ def test_help_has_examples(capsys):
         (["xyzzy"], "Unknown command. Known: run,"),
         (["train"], "required: NAME"),
         (["train", "papr"], "Did you mean 'paper'?"),
+        (["train", "residual_se_muo"], "Did you mean 'residual_se_muon'"),
+        (["train", "wren30k"], "Did you mean 'wren-30k' or 'wren-20k' or 'wren-10k'? Received: 'wren30k'"),
         (["run", "--preset=quik"], "Unknown preset. Did you mean 'quick'?"),
         (["summary", "papr"], "Did you mean 'paper'"),
         (["summary", "none.keras"], "Received: none.keras"),

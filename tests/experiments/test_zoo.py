@@ -68,7 +68,7 @@ def test_a_data_set_is_loaded_as_the_model_takes_it(tmp_path, caplog):
     held_out = load_dataset_for([model], str(tmp_path / "held_out"))
     assert (held_out.y_test.tolist(), held_out.class_names) == ([1], ("a", "b"))
     (tmp_path / "held_out/b").rename(tmp_path / "held_out/d")
-    with pytest.raises(LwcnnError, match="the model's classes, a, b. Received: d in"):
+    with pytest.raises(LwcnnError, match="the model's classes, a, b. Received: d .in '"):
         load_dataset_for([model], str(tmp_path / "held_out"))
     shutil.rmtree(tmp_path / "held_out/d")
     shutil.copytree(tmp_path / "photos/b", tmp_path / "held_out/b")
@@ -139,7 +139,7 @@ def test_the_readme_s_five_lines_classify_a_photo(tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: lwcnn.create_model("wrn"), "network. Did you mean 'wren'.*Received: 'wrn'"),
+        (lambda: lwcnn.create_model("wrn"), "network or experiment. Did you mean 'wren'.*Received: 'wrn'"),
         (lambda: lwcnn.create_model("wren", "mnist"), "Known: wren on cifar10. Received: 'wren on mnist'"),
         (lambda: lwcnn.create_model("wren", "cifar10", num_classes=7), "Leave out.*Received: .*7"),
         (lambda: lwcnn.create_model("residual_se_muon", "mnist"), "trained network.*Received: 'residual_se_muon on mn"),

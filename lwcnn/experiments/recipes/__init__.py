@@ -25,7 +25,7 @@ from lwcnn.experiments.recipes.types import (
     SnapshotExperiment,
     with_settings,
 )
-from lwcnn.system.errors import require_known, wrong
+from lwcnn.system.errors import unknown_name, wrong
 
 EXPERIMENT_GROUPS = {
     "the paper's method and its parts": PAPER_EXPERIMENTS | TUNED_EXPERIMENTS,
@@ -79,7 +79,9 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
         ('head_*',)
     """
     length, name = get_preset(preset), NETWORKS.get(name, name)
-    require_known("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])
+    if name not in _RECIPES:
+        others = [other for other in _RECIPES if other.replace("_", "-") not in NETWORKS]  # no network is named twice
+        raise unknown_name("network or experiment", name, [*NETWORKS, *others])
     recipe = _RECIPES[name]
     images = image_spec(dataset) if isinstance(dataset, str) else getattr(dataset, "spec", dataset)
     if not isinstance(images, ImageSpec):
