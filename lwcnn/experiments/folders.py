@@ -31,9 +31,14 @@ class Folders:
     data: Path | None = None
     models: Path = Path("runs/models")
 
+    def __post_init__(self):
+        for name, folder in list(vars(self).items()):
+            if folder is not None:
+                object.__setattr__(self, name, Path(folder))
+
     def result(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
         """Returns the path of a run's result."""
-        return Path(self.results) / dataset / experiment / preset / f"seed{seed}.json"
+        return self.results / dataset / experiment / preset / f"seed{seed}.json"
 
     def classes(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
         """Returns the path of a run's predicted classes."""
@@ -43,12 +48,12 @@ class Folders:
         """Returns the path of a run's model in the cache. Its name depends on everything that sets its weights."""
         parts = [run["config"], run["data_checksum"], run["backend"], run.get("step")]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-        folder = Path(self.cache) / run["dataset"] / run["experiment"] / run["preset"]
+        folder = self.cache / run["dataset"] / run["experiment"] / run["preset"]
         return folder / f"seed{run['seed']}-{key}.keras"
 
     def best_model(self, dataset: str, experiment: str) -> Path:
         """Returns the path of the best model of an experiment."""
-        return Path(self.models) / f"{dataset}-{experiment}.keras"
+        return self.models / f"{dataset}-{experiment}.keras"
 
 
 def save_classes(path: Path, classes: np.ndarray) -> None:

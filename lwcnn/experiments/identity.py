@@ -77,7 +77,7 @@ class Run:
     def begin(self, split: Split | None = None, data_key: str = "") -> PhaseSequence:
         """Returns a new training sequence on a split, by default that of `split_images`."""
         split = split or split_images(self.data, self.plan, get_preset(self.preset))
-        cache, data_key = Path(self.folders.cache) / self.data.name, data_key or self.data.checksum
+        cache, data_key = self.folders.cache / self.data.name, data_key or self.data.checksum
         return PhaseSequence(split, self.data.num_classes, self.seed, cache, data_key, self.progress, self.computing)
 
 

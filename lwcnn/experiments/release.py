@@ -39,7 +39,7 @@ def release_best(
     found = (run_paths(folders.result(data.name, experiment, preset, 0).parent) for preset in presets)
     if not (runs := [paths for paths in found if paths]):
         return None
-    together = Path(folders.results) / data.name / experiment  # model, outputs and results must be of one run
+    together = folders.results / data.name / experiment  # model, outputs and results must be of one run
     with locked(together, _log.warning):
         for paths in runs:
             results = {path: read_json(path) for path in paths}
@@ -67,13 +67,13 @@ def _release(best: Path, result: dict, classes: np.ndarray, data: Dataset, folde
     write_atomically(released, trained.read_bytes())
     save_npz(best.with_name("released.npz"), compressed=True, seed=np.array(result["seed"]), **outputs)
     _forget_others(best)
-    write_json(best, result | {"weights": f"{Path(folders.models).name}/{released.name}"})
+    write_json(best, result | {"weights": f"{folders.models.name}/{released.name}"})
     return released
 
 
 def describe_models(folders: Folders, license_name: str | None = None) -> list[Path]:
     """Writes license, run results, int8 size and latency into every model file of a folder."""
-    paths = sorted(Path(folders.models).rglob("*.keras"))
+    paths = sorted(folders.models.rglob("*.keras"))
     if not paths:
         raise wrong("Train a model first, with `lwcnn train`", f"{folders.models}, which holds none")
     changed: dict[Path, Description] = {}

@@ -1,7 +1,6 @@
 """One run: an experiment on a dataset with a preset and a seed, trained once and saved as files (see `results.py`)."""
 
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -74,7 +73,7 @@ def run_experiment(
 def _train(run: Run, notice: str | None) -> dict:
     """Trains a run and writes its files; the result comes last."""
     plan, data, folders, identity = run.plan, run.data, run.folders, run.identity
-    labels = Path(folders.results) / data.name / "test_labels.npz"
+    labels = folders.results / data.name / "test_labels.npz"
     if labels.exists() and not np.array_equal(load_classes(labels), data.y_test):
         advice = f"{labels} has the labels of other test images: use other folders for results and models"
         raise wrong(advice, f"{data.name} of checksum {data.checksum[:12]}")

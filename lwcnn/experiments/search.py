@@ -58,7 +58,7 @@ class Search:
 
     @property
     def path(self) -> Path:
-        folder = Path(self.folders.results) / "studies" / self.data.name
+        folder = self.folders.results / "studies" / self.data.name
         return folder / f"{self.space}-{self.epochs}epochs.journal"
 
     @cached_property

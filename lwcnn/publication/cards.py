@@ -32,17 +32,17 @@ OWN = "Trained on images of your own: where you publish it, state what it is for
 def make_cards(folders: Folders) -> dict[Path, str]:
     """Returns the text of each model's card and of the list of all models, by path."""
     evidence, told = Evidence(folders.results), {}
-    for path in sorted(Path(folders.models).glob("*.keras")):
+    for path in sorted(folders.models.glob("*.keras")):
         if (description := read_description(path)) is None:
             raise wrong("Train the model with `lwcnn train`: the file does not name its run", path)
         told[path] = description
     cards = {path.with_suffix(".md"): model_card(path, one, evidence) for path, one in told.items()}
-    return cards | {Path(folders.models) / INDEX: _index(told, evidence)}
+    return cards | {folders.models / INDEX: _index(told, evidence)}
 
 
 def require_place(folders: Folders) -> None:
     """Checks that the list of models would not replace another page."""
-    index = Path(folders.models) / INDEX
+    index = folders.models / INDEX
     if index.exists() and not read_text(index).startswith("# Models\n"):
         raise wrong("Put the models into a separate folder: their list would replace another page", f"{index}")
 

@@ -72,6 +72,12 @@ def no_training(monkeypatch):
     monkeypatch.setattr(run, "train_experiment", refuse)
 
 
+def test_folders_may_be_strings():
+    folders = Folders("one", "two", None, models="three")
+    assert folders == Folders(Path("one"), Path("two"), None, Path("three"))
+    assert folders.best_model("mnist", "paper") == Path("three/mnist-paper.keras")
+
+
 def saved_classes(folders, seed=0):
     return load_classes(folders.classes("made", "paper", "smoke", seed))
 
