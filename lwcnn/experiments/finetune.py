@@ -29,7 +29,7 @@ LEARNING_RATES = (0.04, 0.01, 0.01)  # ours (docs/own-images.md, "Fine-tuning")
 
 
 def finetune(
-    start: StrPath,
+    model: StrPath,
     dataset: Any,
     preset: str = "quick",
     seed: int = 0,
@@ -42,7 +42,7 @@ def finetune(
     """Fine-tunes a trained network on other images and evaluates it, as `run_experiment` does.
 
     Args:
-        start: Name of a trained network (`list_models`), or path of a .keras file.
+        model: Name of a trained network (`list_models`), or path of a .keras file.
         dataset: Loaded dataset, or a source for `load_dataset`, whose images are converted to the network's size and
             channels.
         preset: "smoke", "quick", "medium" or "full", which sets the number of epochs.
@@ -64,30 +64,30 @@ def finetune(
         >>> finetune("wren", "photos/pets")["test_accuracy"]  # doctest: +SKIP
     """
     if not isinstance(dataset, Dataset):
-        dataset = load_for(start, dataset, folders.data, size, mirror)
+        dataset = load_for(model, dataset, folders.data, size, mirror)
     elif size is not None or mirror is not None:
         raise wrong("Give size and mirror to load_dataset when you load the dataset", f"size={size}, mirror={mirror}")
-    plan = with_settings(fine_tuning(start, dataset.spec, preset), **settings)
+    plan = with_settings(fine_tuning(model, dataset.spec, preset), **settings)
     progress, (height, width, channels) = progress or Progress(), dataset.input_shape
     colors = "gray" if channels == 1 else "color"
-    progress.note(f"starts from {model_file(start).name}, with images of {height}x{width} pixels in {colors}")
+    progress.note(f"starts from {model_file(model).name}, with images of {height}x{width} pixels in {colors}")
     return run_experiment(plan, dataset, preset, seed, folders, progress)
 
 
 def load_for(
-    start: StrPath, dataset: Any, data_dir: Path | None = None, size: Size | None = None, mirror: bool | None = None
+    model: StrPath, dataset: Any, data_dir: Path | None = None, size: Size | None = None, mirror: bool | None = None
 ) -> Dataset:
     """Loads a dataset with the image size and channels of a network; arguments as in `finetune`."""
-    *sides, channels = input_shape(load_model(model_file(start)))
+    *sides, channels = input_shape(load_model(model_file(model)))
     return load_dataset(dataset, data_dir, mirror=mirror, size=(*(check_size(size)[:2] or sides), channels))
 
 
-def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
+def fine_tuning(model: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
     """Returns the experiment that `finetune` runs on images with these properties."""
-    path = model_file(start)
+    path = model_file(model)
     num_layers, epochs = len(names_with_weights(load_model(path))), get_preset(preset).network_epochs
     checksum = model_checksum(path)
-    own = f"-{checksum[:8]}" if path == Path(start) else ""  # two files may have one name, and a file may change
+    own = f"-{checksum[:8]}" if path == Path(model) else ""  # two files may have one name, and a file may change
     trainable: tuple[int | str, ...] = (1, max(1, num_layers // 2), "all")
     phases = [
         Phase(
@@ -100,9 +100,9 @@ def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> Fin
         for name, rate, share, layers in zip(("head", "last_half", "all"), LEARNING_RATES, SHARES, trainable)
     ]
     return FineTunedExperiment(
-        name=f"finetune-{Path(start).stem}{own}",
+        name=f"finetune-{Path(model).stem}{own}",
         question="what a network trained on other images learns from a few of your own",
         phases=tuple(phases),
-        start=str(start),
+        start=str(model),
         checksum=checksum,
     )

@@ -81,9 +81,7 @@ class Run:
         return PhaseSequence(split, self.data.num_classes, self.seed, cache, data_key, self.progress, self.computing)
 
 
-def find_plan(
-    experiment: str | Experiment, dataset: str | Dataset, preset: str, folders: Folders
-) -> tuple[Experiment, Dataset]:
+def find_plan(experiment: str | Experiment, dataset: Any, preset: str, folders: Folders) -> tuple[Experiment, Dataset]:
     """Returns an experiment and a dataset, loaded; an unknown name fails before the data is read."""
     get_preset(preset)
     if not isinstance(experiment, (str, Experiment)):

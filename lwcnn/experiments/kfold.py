@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
 
-from lwcnn.data.datasets import Dataset
 from lwcnn.data.images import Images, Split
 from lwcnn.data.splits import distinct_images, stratified_folds, stratified_subset
 from lwcnn.evaluation.diagnostics import diagnose_folds
@@ -15,7 +15,7 @@ from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.identity import Run, find_plan, load_or_make, mixed_computing, provenance, split_images
 from lwcnn.experiments.pipeline import build_model, train_experiment
-from lwcnn.experiments.recipes import DistilledExperiment, MergedExperiment, get_preset
+from lwcnn.experiments.recipes import DistilledExperiment, Experiment, MergedExperiment, get_preset
 from lwcnn.system import environment
 from lwcnn.system.errors import wrong
 from lwcnn.system.files import write_json
@@ -30,8 +30,8 @@ _Trained = tuple[keras.Model, list[dict]]  # a model and the records of its phas
 
 
 def run_kfold(
-    experiment: str,
-    dataset: str | Dataset = "mnist",
+    experiment: str | Experiment,
+    dataset: Any = "mnist",
     preset: str = "quick",
     seed: int = 0,
     leaky: bool = False,
@@ -46,7 +46,7 @@ def run_kfold(
     continues through all folds without a reset, so every fold is tested on images that the model was trained on.
 
     Args:
-        experiment: Name of a network or experiment (see `lwcnn list`).
+        experiment: Name of a network or experiment (see `lwcnn list`), or an `Experiment`.
         dataset: Loaded `Dataset`, or a source for `load_dataset`.
         preset: "smoke", "quick", "medium" or "full", which sets the number of epochs.
         seed: Integer from 0 to 2**32 - 1. Seed for training; the folds do not depend on it.
@@ -68,10 +68,10 @@ def run_kfold(
     """
     plan, data = find_plan(experiment, dataset, preset, folders)
     if leaky and not isinstance(plan, MergedExperiment):
-        raise wrong("Use leaky only with the paper's merged model", repr(experiment))
+        raise wrong("Use leaky only with the paper's merged model", repr(plan.name))
     if isinstance(plan, DistilledExperiment):
         advice = "Use K-fold without distillation: the teacher was trained on the images of every fold"
-        raise wrong(advice, f"{experiment!r}")
+        raise wrong(advice, repr(plan.name))
     run = Run(plan, data, preset, seed, folders, progress or Progress())
     identity = run.identity
     identity["config"] |= {"num_folds": num_folds, "leaky": leaky}

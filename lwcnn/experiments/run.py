@@ -1,6 +1,7 @@
 """One run: an experiment on a dataset with a preset and a seed, trained once and saved as files (see `results.py`)."""
 
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,7 +32,7 @@ MAX_CLASS_RATIO = 2  # of images; above it the macro accuracy is reported too
 
 def run_experiment(
     experiment: str | Experiment,
-    dataset: str | Dataset = "cifar10",
+    dataset: Any = "cifar10",
     preset: str = "quick",
     seed: int = 0,
     folders: Folders = Folders(),

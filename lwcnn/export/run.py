@@ -28,15 +28,15 @@ _BATCH_SIZE = 100  # memory and speed of the check only
 
 
 def export_model(
-    path: StrPath, format_name: str, data: Dataset, output: StrPath, max_drop: float | None = None
+    model: StrPath, format_name: str, dataset: Dataset, output: StrPath, max_drop: float | None = None
 ) -> dict:
     """Exports a .keras file, compares the export with it on the test images, and writes it beside a JSON report.
 
     Args:
-        path: Path of a .keras file, or name of a trained network.
+        model: Name of a trained network, or path of a .keras file.
         format_name: "litert", "litert-int8", "onnx", "saved_model" or "c-array".
-        data: Dataset of the model. Training images calibrate int8; in a folder without a test part, they may be test
-            images too.
+        dataset: Loaded `Dataset` of the model. Training images calibrate int8; in a folder without a test part, they
+            may be test images too.
         output: Path of the file or folder to write.
         max_drop: Maximum loss of accuracy in percentage points. None is 0.3 for int8 and 0.05 otherwise; on few test
             images, a larger loss that chance explains, such as of one image in 100, is accepted too. In float files, a
@@ -46,8 +46,8 @@ def export_model(
         The report: sizes, accuracies and differences.
 
     Raises:
-        LwcnnError: The export differs too much, in which case nothing is written, the data does not fit the model, or
-            the format or the output path is wrong.
+        LwcnnError: The export differs too much, in which case nothing is written, the dataset does not fit the model,
+            or the format or the output path is wrong.
 
     Examples:
         >>> model.save(folder / "model.keras")
@@ -56,7 +56,7 @@ def export_model(
         True
     """
     require_format(format_name)
-    path, output, kind = model_file(path), Path(output), FORMATS[format_name]
+    path, output, kind = model_file(model), Path(output), FORMATS[format_name]
     if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it
         raise wrong(f"Give an output path ending in {kind.extension}", output)
     if kind.extension and output.is_dir():
@@ -67,28 +67,28 @@ def export_model(
     report_path = output.with_name(output.name.removesuffix(kind.extension) + ".json")
     if report_path.exists() and not _is_report(report_path, output):
         raise wrong("Choose another output path: the report of the export would replace another file", report_path)
-    model, told = load_model(path), read_description(path)
-    require_fit(model, path, data)
-    images = draw_calibration_images(data.x_train) if kind.quantized else None
-    content = convert(model, format_name, images)
-    logits = predict_logits(model, data.x_test)
-    with conversion_errors_told(model, format_name):
-        exported = run_batches(kind.open(content), data.x_test)
-    compared = compare_logits(logits, exported, data.y_test)
+    network, told = load_model(path), read_description(path)
+    require_fit(network, path, dataset)
+    images = draw_calibration_images(dataset.x_train) if kind.quantized else None
+    content = convert(network, format_name, images)
+    logits = predict_logits(network, dataset.x_test)
+    with conversion_errors_told(network, format_name):
+        exported = run_batches(kind.open(content), dataset.x_test)
+    compared = compare_logits(logits, exported, dataset.y_test)
     require_agreement(compared, kind.quantized, max_drop)
     whole = content if isinstance(content, bytes) else b"".join(content[name] for name in sorted(content))
     report = {
         "model": Path(path).name,
         "model_sha256": model_checksum(path),
-        "parameters": model.count_params(),
+        "parameters": network.count_params(),
         "format": format_name,
         "file": output.name,
         "size_bytes": len(whole),
         "gzip_bytes": gzip_bytes(whole),
-        "dataset": data.name,
+        "dataset": dataset.name,
         "experiment": told.experiment if told else Path(path).stem,
-        "dataset_sha256": data.checksum,
-        "class_names": list((told and told.class_names) or data.class_names),
+        "dataset_sha256": dataset.checksum,
+        "class_names": list((told and told.class_names) or dataset.class_names),
         **compared,
         "num_calibration_images": None if images is None else len(images),
         "calibration_seed": 0 if kind.quantized else None,

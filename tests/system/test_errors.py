@@ -19,15 +19,23 @@ def model():
 
 
 WRONG = {
-    "finetune": (lambda model, data: finetune(model, data), "Give a model as the name .* Received: <Functional"),
-    "export": (lambda model, data: export_model(model, "litert", data, "a.tflite"), "Give a model as the name"),
+    "finetune": (
+        lambda model, data: finetune(model=model, dataset=data),
+        "Give a model as the name .* Received: <Functional",
+    ),
+    "export": (
+        lambda model, data: export_model(model=model, format_name="litert", dataset=data, output="a.tflite"),
+        "Give a model as the name",
+    ),
     "export data": (
         lambda model, data: export_model("wren-5k", "litert", "cifar10", "a.tflite"),
         "Give a dataset as lwcnn.load_dataset returns it. Received: 'cifar10'",
     ),
     "run": (lambda model, data: run_experiment(model, data), "Give the name of an exp.* Received: <Functional"),
     "kfold": (
-        lambda model, data: run_kfold("wren", data, "smoke", num_folds=2.5),
+        lambda model, data: run_kfold(
+            get_experiment("wren", dataset=data), (data.x_train, data.y_train), num_folds=2.5
+        ),
         "Give num_folds as an integer of 2 or more. Received: num_folds=2.5",
     ),
     "experiment": (

@@ -6,6 +6,7 @@ Expected accuracies and durations: docs/results.md. Command:
 
 from dataclasses import replace
 
+from lwcnn.data.datasets import Dataset
 from lwcnn.data.known import ImageSpec, image_spec
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
@@ -59,7 +60,7 @@ NETWORKS = {
 """Experiments by the name of their network. The networks that were trained are shipped."""
 
 
-def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = "cifar10") -> Experiment:
+def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec | Dataset = "cifar10") -> Experiment:
     """Returns an experiment by name.
 
     Args:
