@@ -8,7 +8,7 @@ import numpy as np
 from lwcnn.data.checks import MAX_CHANNELS
 from lwcnn.data.folders import TEST, TRAINING, VALIDATION
 from lwcnn.data.image_files import NUM_COPIES, Size, choose_shape, read_images
-from lwcnn.data.splits import Splits
+from lwcnn.data.splits import DatasetParts
 from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import decode_name, one_line
 
@@ -22,7 +22,7 @@ Named = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
 """Images, labels and class names; these are empty if they are unknown."""
 
 
-def read_arrays(data: Any, size: Size | None) -> Splits:
+def read_arrays(data: Any, size: Size | None) -> DatasetParts:
     """Returns the arrays of a dataset in memory (see `_ADVICE`); without test images if it has only one part.
 
     Labels may be class numbers or names. `size` is for Hugging Face images; by default their median, at most 96.
@@ -36,9 +36,9 @@ def read_arrays(data: Any, size: Size | None) -> Splits:
         x_train, labels = np.concatenate([x_train, more[0]]), np.concatenate([labels, _alike(more, labels, names)])
     y_train, numbered = _number(labels, names)
     if test is None:
-        return Splits((x_train, y_train), None, numbered)
+        return DatasetParts((x_train, y_train), None, numbered)
     more = _read_part(test, x_train.shape[1:])
-    return Splits((x_train, y_train), (more[0], _number(_alike(more, labels, names), numbered)[0]), numbered)
+    return DatasetParts((x_train, y_train), (more[0], _number(_alike(more, labels, names), numbered)[0]), numbered)
 
 
 def _alike(part: Named, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

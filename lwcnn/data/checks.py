@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lwcnn.data import known
-from lwcnn.data.splits import Part, Splits, draw_test_images, hash_images
+from lwcnn.data.splits import DatasetParts, Part, draw_test_images, hash_images
 from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import decode_name, one_line
 
@@ -18,7 +18,7 @@ PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 _log = logging.getLogger(__name__)
 
 
-def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[str, ...]]:
+def check_splits(splits: DatasetParts, name: str | None) -> tuple[Part, Part, tuple[str, ...]]:
     """Validates a dataset; returns the training part, the test part and the class names.
 
     Each part becomes images (n, h, w, c) and int64 labels (n,). Images of shape (n, h, w) and integer labels of any
@@ -116,7 +116,7 @@ def _check_labels(labels: np.ndarray, num_images: int, key: str) -> np.ndarray:
     return labels.reshape(-1).astype(np.int64)
 
 
-def warn_of_copies(splits: Splits) -> None:
+def warn_of_copies(splits: DatasetParts) -> None:
     """Logs how many images are in both parts, and how many are under more than one class, with two files of each."""
     parts = [part for part in (splits.train, splits.test) if part]
     hashes = np.concatenate([hash_images(images)[0] for images, _ in parts]).astype(np.uint64)

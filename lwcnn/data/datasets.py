@@ -16,7 +16,7 @@ from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, is_image, resize_images
 from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
 from lwcnn.data.sources import find_dataset, read_public
-from lwcnn.data.splits import Part, Splits, hash_images, is_among
+from lwcnn.data.splits import DatasetParts, Part, hash_images, is_among
 from lwcnn.system.errors import LwcnnError, located, wrong
 from lwcnn.system.files import StrPath
 from lwcnn.system.safe_text import path_part
@@ -182,7 +182,7 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
     return Dataset(name, *train, *test, class_names, checksum, origin, not _is_gray(images))
 
 
-def _read_own(source: Any, size: Size | None) -> tuple[Splits, str, str, str]:
+def _read_own(source: Any, size: Size | None) -> tuple[DatasetParts, str, str, str]:
     """Returns the splits of the user's own images, their name, where they are from, and the same for errors."""
     if not isinstance(source, (str, os.PathLike)):
         return read_arrays(source, size), "images", "memory", "memory"

@@ -10,7 +10,7 @@ import numpy as np
 
 from lwcnn.data.image_files import NUM_COPIES, Size, check_size, choose_shape, find_images, is_image, read_images
 from lwcnn.data.sources import cache_folder, keep_in_cache
-from lwcnn.data.splits import Splits
+from lwcnn.data.splits import DatasetParts
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line, path_part
@@ -24,7 +24,7 @@ Files = list[tuple[str, Path]]
 """Class and path of each image file."""
 
 
-def read_folder(folder: Path, size: Size | None) -> Splits:
+def read_folder(folder: Path, size: Size | None) -> DatasetParts:
     """Reads a folder with a subfolder for each class, or with `train` and `test` (or `val`) above them.
 
     With all three, `val` belongs to the training images. If all files could be read, a later call takes the arrays from
@@ -44,7 +44,9 @@ def read_folder(folder: Path, size: Size | None) -> Splits:
     read = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts}
     are_all_read = sum(len(labels) for _, labels in read.values()) == len(files)
     named = tuple(one_line(str(path.relative_to(folder))) for _, path in files) if are_all_read else ()
-    return Splits(read["train"], read.get("test"), tuple(map(one_line, names)), keys=arrays.get("keys"), files=named)
+    return DatasetParts(
+        read["train"], read.get("test"), tuple(map(one_line, names)), keys=arrays.get("keys"), files=named
+    )
 
 
 def find_files(folder: Path) -> dict[str, Files]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lwcnn.data.checks import decode_class_names
 from lwcnn.data.image_files import read_images
-from lwcnn.data.splits import TEST_FRACTION, Part, Splits, split_for_training
+from lwcnn.data.splits import TEST_FRACTION, DatasetParts, Part, split_for_training
 from lwcnn.system.errors import Unavailable, located, wrong
 from lwcnn.system.files import StrPath, require_available
 from lwcnn.system.npz import load_npz
@@ -34,7 +34,7 @@ CIFAR_MD5 = {
 }
 
 
-def read_npz(path: StrPath) -> Splits:
+def read_npz(path: StrPath) -> DatasetParts:
     """Reads an .npz file with Keras's keys and optionally `class_names` and `mirror`."""
     arrays = load_npz(path)
     names, mirror = arrays.get("class_names"), arrays.get("mirror")
@@ -47,14 +47,14 @@ def read_npz(path: StrPath) -> Splits:
             raise wrong(advice, str(mirror) if mirror.shape == () else f"dtype {mirror.dtype}, shape {mirror.shape}")
         class_names = () if names is None else decode_class_names(names)
     train, test = ((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
-    return Splits(train, test, class_names, None if mirror is None else bool(mirror))
+    return DatasetParts(train, test, class_names, None if mirror is None else bool(mirror))
 
 
-def read_official(name: str, folder: Path) -> Splits:
+def read_official(name: str, folder: Path) -> DatasetParts:
     """Reads the official files of a dataset, one of `READERS`, in a folder."""
     try:
         train, test = (READERS[name](folder, part) for part in ("train", "test"))
-        return Splits(train, test, _tiny_imagenet_names(folder) if name == "tiny_imagenet" else ())
+        return DatasetParts(train, test, _tiny_imagenet_names(folder) if name == "tiny_imagenet" else ())
     except Unavailable:
         raise
     except Exception as error:  # damaged files can raise any error
@@ -168,14 +168,14 @@ READERS: dict[str, Callable[[Path, str], Part]] = {
 """Functions that read a part, "train" or "test", of a dataset's official files from one of its folders."""
 
 
-def read_digits() -> Splits:
+def read_digits() -> DatasetParts:
     """Loads scikit-learn's 1,797 digits at MNIST's size, with a fixed stratified fifth as the test split."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images, labels = enlarge_digits(digits.images), digits.target.astype(np.int64)
     train, test = split_for_training(labels, TEST_FRACTION)
-    return Splits((images[train], labels[train]), (images[test], labels[test]))
+    return DatasetParts((images[train], labels[train]), (images[test], labels[test]))
 
 
 def enlarge_digits(images: np.ndarray) -> np.ndarray:

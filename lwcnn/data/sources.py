@@ -17,7 +17,7 @@ import numpy as np
 
 from lwcnn.data import formats
 from lwcnn.data.known import ENTRIES
-from lwcnn.data.splits import Splits
+from lwcnn.data.splits import DatasetParts
 from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.files import StrPath
 from lwcnn.system.locking import locked
@@ -35,7 +35,7 @@ class Source:
     """A dataset found on this machine: a description without an absolute path, and the function that reads it."""
 
     description: str
-    read: Callable[[], Splits]
+    read: Callable[[], DatasetParts]
     is_cache: bool = False  # in Keras's cache, from which it may be downloaded again
 
 
@@ -76,7 +76,7 @@ def read_public(name: str, data_dir: StrPath | None, download: bool) -> tuple[Sp
         return _download(name)
 
 
-def _read_found(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str] | None:
+def _read_found(name: str, data_dir: StrPath | None, download: bool) -> tuple[DatasetParts, str] | None:
     source = _find_source(name, data_dir)
     if source is None:
         return None
@@ -120,7 +120,7 @@ def _find_source(name: str, data_dir: StrPath | None) -> Source | None:
     return None
 
 
-def _download(name: str) -> tuple[Splits, str]:
+def _download(name: str) -> tuple[DatasetParts, str]:
     """Downloads a public dataset into Keras's cache and reads it. A failed download leaves no damaged file."""
     import pooch
 

@@ -16,7 +16,7 @@ IndexPair = tuple[np.ndarray, np.ndarray]
 TEST_FRACTION = 0.2
 
 
-class Splits(NamedTuple):
+class DatasetParts(NamedTuple):
     """Parts of a dataset, with class names and names of image files (else empty tuples) and `mirror` if it is known.
 
     Without test images, `test` is None: the images with the lowest `keys` (n,), by default hashes of the pixels, are

@@ -49,17 +49,17 @@ def ends_in_softmax(model: keras.Model) -> bool:
     return isinstance(last, keras.layers.Softmax) or name == "softmax"
 
 
-Tensor = tuple[str, tuple[int | None, ...]]
+NamedShape = tuple[str, tuple[int | None, ...]]
 """Name of the layer that made a tensor, and its shape."""
 
 
-def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[Tensor]]]]:
+def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[NamedShape]]]]:
     """Returns each layer and bare operation of a model, in order, with the tensors that each of its calls reads.
 
     Calls in other models do not count.
     """
     nodes = _calls(model)
-    calls: dict[keras.Operation, list[list[Tensor]]] = {each: [] for each in as_functional(model).operations}
+    calls: dict[keras.Operation, list[list[NamedShape]]] = {each: [] for each in as_functional(model).operations}
     for node in nodes:
         if not node.is_input:
             read = [(source(tensor).name, tuple(tensor.shape)) for tensor in node.arguments.keras_tensors]
