@@ -58,7 +58,7 @@ def keep_in_cache(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool
                 other.unlink()
 
 
-def read_public(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str]:
+def read_public(name: str, data_dir: StrPath | None, download: bool) -> tuple[DatasetParts, str]:
     """Returns the splits of a public dataset, and a description of where they are from."""
     if Path(name).is_dir():
         _log.warning("Reading the dataset %s. For the folder of this name, give ./%s", name, name)
