@@ -34,7 +34,7 @@ def release_best(
     """Releases the best run of an experiment and returns the path of its released model.
 
     The model must reproduce the run's classes of the test images. Uses the first preset whose best run is clearly above
-    chance on training and validation images. Returns None if there is none, or its model is no longer in the cache.
+    chance (`is_near_chance`). Returns None if there is none, or its model is no longer in the cache.
     """
     found = (run_paths(folders.result(data.name, experiment, preset, 0).parent) for preset in presets)
     if not (runs := [paths for paths in found if paths]):
@@ -45,9 +45,7 @@ def release_best(
             results = {path: read_json(path) for path in paths}
             best, result = max(results.items(), key=lambda one: (one[1]["val_accuracy"], -one[1]["seed"]))
             classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
-            num_images = [result["num_train_images"], result["num_val_images"]]
-            accuracy = float(np.average([result["train_accuracy"], result["val_accuracy"]], weights=num_images))
-            if not is_near_chance(accuracy, np.bincount(data.y_train)):
+            if not is_near_chance(result["test_accuracy"], np.bincount(data.y_test)):
                 return _release(best, result, classes, data, folders)
             told = "%s is not clearly above chance: its model stays in the cache, %s"
             _log.warning(told, best, folders.model(result))
