@@ -118,14 +118,17 @@ def _predictions(result: dict) -> Iterator[str]:
     if not result.get("confusion_matrix"):
         return
     counts, accuracy = np.array(result["confusion_matrix"]), result["test_accuracy"]
-    actual, predicted = counts.sum(axis=1), counts.sum(axis=0)
-    if is_near_chance(accuracy, actual):
+    total, actual, predicted = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
+    chance = actual.max() / total
+    margin = max(2 * math.sqrt(chance * (1 - chance) / total), 0.05 * (1 - chance))
+    margin = min(margin, 0.5 * (1 - chance))  # of a handful of images even 100% would be within it
+    if accuracy <= chance + margin and chance < 1:
         is_tuned = result.get("experiment", "").startswith("finetune")
         has_few = result["num_train_images"] < FEW_IMAGES and not is_tuned
         advice = "; with so few images, fine-tune a trained network (`lwcnn finetune`)" if has_few else ""
         yield (
-            f"the test accuracy of {100 * accuracy:.1f}% is not clearly above chance, "
-            f"{100 * actual.max() / actual.sum():.1f}%: check labels, learning rate and number of epochs{advice}"
+            f"the test accuracy of {100 * accuracy:.1f}% is not clearly above chance, {100 * chance:.1f}%: check "
+            f"labels, learning rate and number of epochs{advice}"
         )
     names = list(result["per_class_accuracy"])
     missing = np.flatnonzero((predicted == 0) & (actual > 0))
@@ -134,18 +137,6 @@ def _predictions(result: dict) -> Iterator[str]:
         are_fewer = actual[missing].min() < actual.max()
         advice = "; with few images of a class, balanced class weights may help" if are_fewer else ""
         yield f"never predicted: {', '.join(names[k] for k in missing[:MAX_NAMES])}{more}{advice}"
-
-
-def is_near_chance(accuracy: float, class_counts: np.ndarray) -> bool:
-    """Returns whether an accuracy is not clearly above the share of the largest class, given each class's images.
-
-    Clearly above is by two standard errors and a twentieth of what is left to 100%.
-    """
-    total = class_counts.sum()
-    chance = class_counts.max() / total
-    margin = max(NOISE * math.sqrt(chance * (1 - chance) / total), 0.05 * (1 - chance))
-    margin = min(margin, 0.5 * (1 - chance))  # of a handful of images even 100% would be within it
-    return bool(accuracy <= chance + margin and chance < 1)
 
 
 def diagnose_folds(accuracies: list[float], num_images: int) -> list[str]:

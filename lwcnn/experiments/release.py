@@ -1,6 +1,7 @@
 """Releases the best run of each experiment: of the largest preset that beats chance, the seed that validates best."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,6 @@ import numpy as np
 
 from lwcnn.data.checks import images_at_once
 from lwcnn.data.datasets import Dataset
-from lwcnn.evaluation.diagnostics import is_near_chance
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes
 from lwcnn.experiments.results import PRESETS_BY_SIZE, load_exports, load_latencies, run_paths
@@ -33,8 +33,8 @@ def release_best(
 ) -> Path | None:
     """Releases the best run of an experiment and returns the path of its released model.
 
-    The model must reproduce the run's classes of the test images. Uses the first preset whose best run is clearly above
-    chance (`is_near_chance`). Returns None if there is none, or its model is no longer in the cache.
+    The model must reproduce the run's classes of the test images. Uses the first preset that has a run better than
+    chance. Returns None if there is none, or its model is no longer in the cache.
     """
     found = (run_paths(folders.result(data.name, experiment, preset, 0).parent) for preset in presets)
     if not (runs := [paths for paths in found if paths]):
@@ -45,9 +45,9 @@ def release_best(
             results = {path: read_json(path) for path in paths}
             best, result = max(results.items(), key=lambda one: (one[1]["val_accuracy"], -one[1]["seed"]))
             classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
-            if not is_near_chance(result["test_accuracy"], np.bincount(data.y_test)):
+            if not is_at_chance(result, classes, data.y_test, data.num_classes):
                 return _release(best, result, classes, data, folders)
-            told = "%s is not clearly above chance: its model stays in the cache, %s"
+            told = "%s is no better than chance, or predicts a single class: its model stays in the cache, %s"
             _log.warning(told, best, folders.model(result))
     return None
 
@@ -103,6 +103,18 @@ def _measured(path: Path, results: Path) -> dict[str, Any]:
         "int8_ms": time.get("p50_ms"),
         "int8_device": time.get("device"),
     }
+
+
+def is_at_chance(result: dict, classes: np.ndarray, labels: np.ndarray, num_classes: int) -> bool:
+    """Returns whether a run predicts one class for images of several, or is within three standard errors of guessing.
+
+    With few images, even 100% is within three; then the threshold is halfway between guessing and 100%.
+    """
+    train, val = result["num_train_images"], result["num_val_images"]
+    accuracy = (result["train_accuracy"] * train + result["val_accuracy"] * val) / (train + val)
+    chance = 1 / num_classes
+    margin = min(3 * math.sqrt(chance * (1 - chance) / (train + val)), 0.5 * (1 - chance))
+    return accuracy <= chance + margin or len(np.unique(classes)) == 1 < len(np.unique(labels))
 
 
 def _belongs(path: Path, result: dict) -> bool:

@@ -16,7 +16,7 @@ from lwcnn.cli.main import main
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments import release
 from lwcnn.experiments.folders import save_classes
-from lwcnn.experiments.release import describe_models, release_best
+from lwcnn.experiments.release import describe_models, is_at_chance, release_best
 from lwcnn.models.description import Description, model_checksum, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.surgery import build_ensemble
@@ -198,24 +198,49 @@ def test_a_released_file_of_another_run_is_replaced(folders, add, made_dataset):
     assert release_best(made_dataset, "paper", folders) == path and read_description(path).seed == 0
 
 
-@pytest.mark.parametrize("images, at_chance, above", [([10] * 10, 0.15, 0.17), ([90, 10], 0.905, 0.96)])
-def test_a_run_is_released_if_clearly_above_the_share_of_the_largest_class(
-    folders, add, made_dataset, images, at_chance, above, caplog
-):
-    """Of 100 test images: 10% and two standard errors are 16%; 90% and half of what is left are 95%."""
-    data = replace(made_dataset, y_test=np.repeat(np.arange(len(images)), images))
-    add(0, test_accuracy=at_chance)
-    assert release_best(data, "paper", folders) is None and not folders.models.exists()
-    assert "seed0.json is not clearly above chance: its model stays" in caplog.text
-    add(0, test_accuracy=above)
-    assert release_best(data, "paper", folders) == folders.best_model("made", "paper")
+@pytest.mark.parametrize("val_accuracy, classes", [(0.14, None), (0.9, 3)])
+def test_a_run_at_chance_or_of_one_class_is_not_released(folders, add, made_dataset, val_accuracy, classes, caplog):
+    add(0, val_accuracy)
+    if classes is not None:
+        save_classes(folders.classes("made", "paper", "quick", 0), np.full(100, classes))
+    assert release_best(made_dataset, "paper", folders) is None
+    assert (
+        "seed0.json is no better than chance, or predicts a single class: its model stays" in caplog.text
+        and not folders.models.exists()
+    )
 
 
 def test_a_longer_training_at_chance_does_not_hide_a_good_shorter_one(folders, add, made_dataset, caplog):
-    add(0, 0.9), add(1, test_accuracy=0.1, preset="full")
+    add(0, 0.9), add(1, 0.1, preset="full")
     path = release_best(made_dataset, "paper", folders)
-    assert read_description(path).preset == "quick" and "full/seed1.json is not clearly above chance" in caplog.text
+    assert read_description(path).preset == "quick" and "full/seed1.json is no better than chance" in caplog.text
     assert weights(folders) == ["models/made-paper.keras"] and weights(folders, "full") == [None]
+
+
+@pytest.mark.parametrize("accuracy, expected", [(0.1, True), (0.26, True), (0.27, False)])
+def test_chance_is_three_standard_errors_wide(accuracy, expected):
+    """Of 30 images and ten classes: 0.1 and three times 0.0548."""
+    result = {"train_accuracy": accuracy, "val_accuracy": accuracy, "num_train_images": 20, "num_val_images": 10}
+    assert is_at_chance(result, np.arange(10), np.arange(10), 10) == expected
+
+
+def test_a_good_model_with_few_validation_images_is_not_at_chance():
+    """9 of 14 validation images and three classes: within three standard errors of guessing by themselves."""
+    result = {"train_accuracy": 0.7, "val_accuracy": 9 / 14, "num_train_images": 132, "num_val_images": 14}
+    assert not is_at_chance(result, np.arange(3), np.arange(3), 3)
+
+
+@pytest.mark.parametrize("accuracy, expected", [(0.75, True), (1.0, False)])
+def test_a_user_with_ten_photos_gets_a_model(accuracy, expected):
+    """Three standard errors of 8 images and two classes reach above 100%."""
+    result = {"train_accuracy": accuracy, "val_accuracy": accuracy, "num_train_images": 6, "num_val_images": 2}
+    assert is_at_chance(result, np.arange(2), np.arange(2), 2) == expected
+
+
+def test_one_predicted_class_is_right_for_test_images_of_one_class():
+    result = {"train_accuracy": 0.9, "val_accuracy": 1.0, "num_train_images": 40, "num_val_images": 8}
+    assert not is_at_chance(result, np.zeros(6), np.zeros(6), 2)
+    assert is_at_chance(result, np.zeros(6), np.array([0, 0, 0, 0, 0, 1]), 2)
 
 
 @pytest.mark.parametrize("content", ["null", "{}", "[1]", '{"val_accuracy": 1}'])
@@ -279,6 +304,14 @@ def test_lwcnn_release_says_which_models_state_no_license(folders, add, made_dat
     assert main([*command, "--license", "CC0"]) == 0 and "no license" not in capsys.readouterr().out
     assert read_description(path).license == "CC0" and "license was" not in caplog.text
     assert main([*command, "--license", "MIT"]) == 0 and "its license was CC0 and is now MIT" in caplog.text
+
+
+def test_accuracies_are_weighted_by_their_numbers_of_images():
+    """90 images at 10% and 10 at 50% are 14 of 100 right; three standard errors of ten classes end at 19."""
+    result = {"train_accuracy": 0.1, "val_accuracy": 0.5, "num_train_images": 90, "num_val_images": 10}
+    assert is_at_chance(result, np.arange(10), np.arange(10), 10)
+    swapped = {"train_accuracy": 0.5, "val_accuracy": 0.1, "num_train_images": 90, "num_val_images": 10}  # 46 of 100
+    assert not is_at_chance(swapped, np.arange(10), np.arange(10), 10)
 
 
 @pytest.mark.parametrize("changed, refused", [(2, False), (3, True)])
