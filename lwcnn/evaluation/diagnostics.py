@@ -119,10 +119,9 @@ def _predictions(result: dict) -> Iterator[str]:
         return
     counts, accuracy = np.array(result["confusion_matrix"]), result["test_accuracy"]
     total, actual, predicted = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
-    chance = actual.max() / total
-    margin = max(2 * math.sqrt(chance * (1 - chance) / total), 0.05 * (1 - chance))
-    margin = min(margin, 0.5 * (1 - chance))  # of a handful of images even 100% would be within it
-    if accuracy <= chance + margin and chance < 1:
+    chance, recalls = actual.max() / total, counts.diagonal()[actual > 0] / actual[actual > 0]
+    # Balanced class weights can cost accuracy and still recognize every class.
+    if _is_near(accuracy, chance, total) and _is_near(recalls.mean(), 1 / len(recalls), total):
         is_tuned = result.get("experiment", "").startswith("finetune")
         has_few = result["num_train_images"] < FEW_IMAGES and not is_tuned
         advice = "; with so few images, fine-tune a trained network (`lwcnn finetune`)" if has_few else ""
@@ -137,6 +136,13 @@ def _predictions(result: dict) -> Iterator[str]:
         are_fewer = actual[missing].min() < actual.max()
         advice = "; with few images of a class, balanced class weights may help" if are_fewer else ""
         yield f"never predicted: {', '.join(names[k] for k in missing[:MAX_NAMES])}{more}{advice}"
+
+
+def _is_near(share: float, chance: float, num_images: int) -> bool:
+    """Returns whether a share is not above chance by two standard errors and a twentieth of what is left to 1."""
+    margin = max(2 * math.sqrt(chance * (1 - chance) / num_images), 0.05 * (1 - chance))
+    margin = min(margin, 0.5 * (1 - chance))  # of a handful of images even 100% would be within it
+    return bool(share <= chance + margin and chance < 1)
 
 
 def diagnose_folds(accuracies: list[float], num_images: int) -> list[str]:

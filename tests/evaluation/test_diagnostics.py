@@ -147,6 +147,7 @@ def test_chance_is_the_share_of_the_largest_class():
     (sign,) = diagnose_run(of_confusion([[88, 2], [9, 1]]))
     assert "89.0% is not clearly above chance, 90.0%" in sign
     assert diagnose_run(of_confusion([[1, 0], [0, 1]])) == [], "both of two test images"
+    assert diagnose_run(of_confusion([[850, 100], [5, 45]])) == [], "89.5% of 95%, but both classes are recognized"
     assert diagnose_run(of_confusion([[50, 0], [0, 0]])) == [], "of one class: no chance to beat"
 
 
