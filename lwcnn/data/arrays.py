@@ -28,17 +28,20 @@ def read_arrays(data: Any, size: Size | None) -> DatasetParts:
     Labels may be class numbers or names. `size` is for Hugging Face images; by default their median, at most 96.
     """
     training, test = _parts(data)
+    num_validation = 0
     x_train, labels, names = _read_part(training[0], size)
     for part in training[1:]:
         more = _read_part(part, x_train.shape[1:])
         if more[0].shape[1:] != x_train.shape[1:]:
             raise wrong("Resize the images to one shape", f"{x_train.shape[1:]} and {more[0].shape[1:]}")
         x_train, labels = np.concatenate([x_train, more[0]]), np.concatenate([labels, _alike(more, labels, names)])
+        num_validation = len(more[1])
     y_train, numbered = _number(labels, names)
     if test is None:
         return DatasetParts((x_train, y_train), None, numbered)
     more = _read_part(test, x_train.shape[1:])
-    return DatasetParts((x_train, y_train), (more[0], _number(_alike(more, labels, names), numbered)[0]), numbered)
+    y_test, _ = _number(_alike(more, labels, names), numbered)
+    return DatasetParts((x_train, y_train), (more[0], y_test), numbered, num_validation=num_validation)
 
 
 def _alike(part: Named, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
@@ -55,7 +58,10 @@ def _alike(part: Named, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarra
 
 
 def _parts(data: Any) -> tuple[list[Any], Any]:
-    """Returns the training parts, and the test part or None. Without a test part, a validation part is used as one."""
+    """Returns the training part and perhaps a validation part, and the test part or None.
+
+    Without a test part, a validation part is used as one.
+    """
     if isinstance(data, Mapping):
         training, validation, test = (
             next((data[key] for key in keys if key in data), None) for keys in (TRAINING, VALIDATION, TEST)

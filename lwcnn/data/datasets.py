@@ -39,9 +39,11 @@ class Dataset:
         y_test: Test labels of shape (m,), int64.
         class_names: Class names by label.
         checksum: SHA-256 of the shapes, pixels and labels of both splits, hexadecimal. For images that are not public,
-            it includes the class names of their source, unless these are the labels.
+            it includes the class names of their source, unless these are the labels, and `is_validation`.
         source: Description of where the data was read from, without an absolute path.
         mirror: Whether a mirrored image still belongs to its class, so that recipes may flip it.
+        is_validation: Mask (n,) of the training images that are for validation, if the source has them beside test
+            images; otherwise None, and runs draw them. Copies of a validation image are validation images, too.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Dataset:
     checksum: str
     source: str
     mirror: bool
+    is_validation: np.ndarray | None = None
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.input_shape))
@@ -93,12 +96,13 @@ def load_dataset(
 
             - a name (see `lwcnn datasets`);
             - the path of a folder of images with a subfolder for each class, or with `train` and `test` (or `val`)
-              above them. Without test images, a fifth of each class is set aside;
+              above them. Without test images, a fifth of each class is set aside; with all three, `val` is for
+              validation;
             - the path of an .npz file with Keras's keys `x_train`, `y_train`, `x_test`, `y_test` and optionally
               `class_names` and `mirror`;
             - arrays `(x, y)` or `((x_train, y_train), (x_test, y_test))`;
             - a `tf.data.Dataset` of (image, label), batched or not, or a Hugging Face dataset; two of them as
-              a pair or in a dict under "train" and "test" or "val".
+              a pair or in a dict under "train" and "test" or "val", or all three.
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
         download: Whether to download a named dataset that is not on this machine.
         mirror: Whether a mirrored image still belongs to its class. If None, it is known for named datasets;
@@ -132,8 +136,10 @@ def load_dataset(
     shape = train[0].shape
     if size is not None:
         train, test = ((resize_images(images, size), labels) for images, labels in (train, test))
+    held_out = hash_images(train[0][-splits.num_validation :])[0] if splits.num_validation else None
     train, test = _sort_by_pixels(*train), _sort_by_pixels(*test)
-    checksum = _checksum(*train, *test)
+    is_validation = None if held_out is None else np.isin(hash_images(train[0])[0], held_out)
+    checksum = _checksum(*train, *test, *([] if is_validation is None else [is_validation]))
     official = _official_name(name, checksum, train[0].shape, len(test[0]))
     if official is None:
         warn_of_copies(splits)
@@ -151,7 +157,7 @@ def load_dataset(
     else:
         checksum, name = _identify(checksum, splits.class_names, name)
         name += "" if mirror == usually else "-mirror" if mirror else "-no_mirror"
-    return Dataset(name, *train, *test, class_names, checksum, origin, mirror)
+    return Dataset(name, *train, *test, class_names, checksum, origin, mirror, is_validation)
 
 
 def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], seen: str) -> Dataset:

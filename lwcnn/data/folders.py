@@ -27,15 +27,12 @@ Files = list[tuple[str, Path]]
 def read_folder(folder: Path, size: Size | None) -> DatasetParts:
     """Reads a folder with a subfolder for each class, or with `train` and `test` (or `val`) above them.
 
-    With all three, `val` belongs to the training images. If all files could be read, a later call takes the arrays from
-    the cache unless a file has changed.
+    With all three, the images of `val` are the last training images. If all files could be read, a later call takes the
+    arrays from the cache unless a file has changed.
     """
     parts = find_files(folder)
     files = [file for inside in parts.values() for file in inside]
     _log_left_out(folder, files)
-    if count := sum(path.relative_to(folder).parts[0].lower() in VALIDATION for _, path in parts["train"]):
-        told = "The %d images of the validation folder join the training images, of which validation images are drawn"
-        _log.warning(told, count)
     names = class_folders(parts)
     if unknown := sorted({name for name, _ in files} - set(names)):
         found = f"only test images of {', '.join(map(repr, unknown[:5]))}"
@@ -44,9 +41,12 @@ def read_folder(folder: Path, size: Size | None) -> DatasetParts:
     read = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts}
     are_all_read = sum(len(labels) for _, labels in read.values()) == len(files)
     named = tuple(one_line(str(path.relative_to(folder))) for _, path in files) if are_all_read else ()
-    return DatasetParts(
-        read["train"], read.get("test"), tuple(map(one_line, names)), keys=arrays.get("keys"), files=named
-    )
+    num_validation = int(arrays["num_validation"])
+    if num_validation == 0 and _count_validation(folder, parts["train"]):
+        advice = "Put images that can be read into the validation folder, or remove it"
+        raise wrong(advice, f"no such image there in {str(folder)!r}")
+    class_names, keys = tuple(map(one_line, names)), arrays.get("keys")
+    return DatasetParts(read["train"], read.get("test"), class_names, None, keys, named, num_validation)
 
 
 def find_files(folder: Path) -> dict[str, Files]:
@@ -120,7 +120,7 @@ def _read_cached(folder: Path, parts: dict[str, Files], names: list[str], size: 
     with contextlib.suppress(LwcnnError):  # missing or damaged
         if str((arrays := load_npz(path)).get("key")) == key:
             return arrays
-    arrays, unreadable = _read_files(parts, names, size)
+    arrays, unreadable = _read_files(folder, parts, names, size)
     if unreadable:  # they may be readable next time, with other permissions or a newer Pillow
         shown = "; ".join(unreadable[:_MAX_NAMED]) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
         num_files = sum(map(len, parts.values()))
@@ -132,7 +132,7 @@ def _read_cached(folder: Path, parts: dict[str, Files], names: list[str], size: 
 
 def _key(folder: Path, parts: dict[str, Files]) -> str:
     """Returns a hash of the names, sizes and times of all files."""
-    digest = hashlib.sha256(b"3")  # version of the arrays
+    digest = hashlib.sha256(b"4")  # version of the arrays
     for part, files in parts.items():
         for name, file in files:
             status = file.stat() if file.exists() else None
@@ -141,8 +141,13 @@ def _key(folder: Path, parts: dict[str, Files]) -> str:
     return digest.hexdigest()
 
 
+def _count_validation(folder: Path, files: Files) -> int:
+    """Returns how many training images are in the validation folder."""
+    return sum(path.relative_to(folder).parts[0].lower() in VALIDATION for _, path in files)
+
+
 def _read_files(
-    parts: dict[str, Files], names: list[str], size: Size | None
+    folder: Path, parts: dict[str, Files], names: list[str], size: Size | None
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Returns the arrays of each part, and the names of the files that cannot be read, with the reasons."""
     shape = choose_shape((path for files in parts.values() for _, path in files), size)
@@ -152,6 +157,8 @@ def _read_files(
         images, kept, errors = read_images([path for _, path in files], shape, NUM_COPIES)
         labels = np.array([names.index(files[i][0]) for i in kept], np.int64)
         arrays |= {f"x_{part}": images, f"y_{part}": labels}
+        if part == "train":
+            arrays["num_validation"] = np.array(_count_validation(folder, [files[i] for i in kept]))
         if len(parts) == 1:  # test images are drawn by hashes of the files, which do not depend on the size
             contents = (files[i][1].read_bytes() for i in kept)
             keys = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]

@@ -20,7 +20,7 @@ class DatasetParts(NamedTuple):
     """Parts of a dataset, with class names and names of image files (else empty tuples) and `mirror` if it is known.
 
     Without test images, `test` is None: the images with the lowest `keys` (n,), by default hashes of the pixels, are
-    then set aside for testing.
+    then set aside for testing. The last `num_validation` training images are the user's validation images.
     """
 
     train: Part
@@ -29,6 +29,7 @@ class DatasetParts(NamedTuple):
     mirror: bool | None = None
     keys: np.ndarray | None = None
     files: tuple[str, ...] = ()  # of the training images, then of the test images
+    num_validation: int = 0
 
 
 def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
@@ -40,20 +41,28 @@ def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarra
 
 def split_for_training(
     labels: np.ndarray,
-    validation: int | float,
+    validation: int | float | np.ndarray,
     limit: int | None = None,
     seed: int = 0,
     class_names: Sequence[str] = (),
 ) -> IndexPair:
     """Returns sorted training and validation indices with equal class proportions, for a dataset of any size.
 
-    Both have at least one image of every class. `validation` is a number of images or a fraction, at most n // 2;
-    `limit` the maximum number of training images. The same labels, in the dataset's canonical order, and the same seed
-    always give the same split. `class_names` are for the error message.
+    Both have at least one image of every class. `validation` is a number of images or a fraction, at most n // 2, or a
+    mask of the user's validation images, which may lack classes; `limit` the maximum number of training images. The
+    same labels, in the dataset's canonical order, and the same seed always give the same split. `class_names` are for
+    the error message.
     """
-    counts = _count_classes(labels, 2, "training and validation, one for each", class_names)
-    size = max(len(counts), min(_number_of_images(validation, len(labels)), len(labels) // 2))
-    train, held_out = _split_by_mask(_draw(labels, _exact_shares(counts, size), seed))
+    if isinstance(validation, np.ndarray):
+        if len(alone := np.setdiff1d(labels, labels[~validation])):
+            names = ", ".join(class_names[k] if class_names else str(k) for k in alone[:10])
+            advice = "Add training images, without copies among the validation images, of every class"
+            raise wrong(advice, f"only validation images of {names}")
+    else:
+        counts = _count_classes(labels, 2, "training and validation, one for each", class_names)
+        size = max(len(counts), min(_number_of_images(validation, len(labels)), len(labels) // 2))
+        validation = _draw(labels, _exact_shares(counts, size), seed)
+    train, held_out = _split_by_mask(validation)
     if limit:
         train = train[stratified_subset(labels[train], limit, seed)]
     return train, held_out

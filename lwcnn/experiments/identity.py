@@ -95,11 +95,13 @@ def find_plan(experiment: str | Experiment, dataset: Any, preset: str, folders: 
 def split_images(data: Dataset, plan: Experiment, preset: Preset) -> Split:
     """Splits the training images of a dataset into training and validation, limited by experiment and preset.
 
-    All copies of an image are in one part.
+    All copies of an image are in one part. The dataset's own validation images are used if it has any.
     """
-    settings = plan.validation, plan.image_limit(preset), SPLIT_SEED, data.class_names
+    validation: float | np.ndarray = plan.validation
     label_of, copy_of = distinct_images(data.x_train, data.y_train)
-    parts = split_for_training(label_of, *settings)
+    if data.is_validation is not None:
+        validation = np.isin(np.arange(len(label_of)), copy_of[data.is_validation])
+    parts = split_for_training(label_of, validation, plan.image_limit(preset), SPLIT_SEED, data.class_names)
     return Split(*(Images(data.x_train, data.y_train, np.flatnonzero(np.isin(copy_of, part))) for part in parts))
 
 

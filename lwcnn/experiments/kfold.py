@@ -42,8 +42,9 @@ def run_kfold(
     """Trains the folds of a K-fold cross-validation, or loads their result if it exists.
 
     Each fold trains the experiment from scratch on its training part, which is split once more to choose epochs, and
-    tests it on the remaining images. With `leaky`, as published, one model is trained by the whole method and then
-    continues through all folds without a reset, so every fold is tested on images that the model was trained on.
+    tests it on the remaining images. Your own validation images are in the folds, too. With `leaky`, as published, one
+    model is trained by the whole method and then continues through all folds without a reset, so every fold is tested
+    on images that the model was trained on.
 
     Args:
         experiment: Name of a network or experiment (see `lwcnn list`), or an `Experiment`.
@@ -67,6 +68,7 @@ def run_kfold(
         >>> run_kfold("paper", "mnist", "smoke", num_folds=2)["accuracies"]  # doctest: +SKIP
     """
     plan, data = find_plan(experiment, dataset, preset, folders)
+    data = replace(data, is_validation=None)  # the folds are of all training images
     if leaky and not isinstance(plan, MergedExperiment):
         raise wrong("Use leaky only with the paper's merged model", repr(plan.name))
     if isinstance(plan, DistilledExperiment):

@@ -29,9 +29,13 @@ def test_pairs_of_arrays():
     assert load_dataset((X, Y), size=(16, 16, 1), mirror=False).input_shape == (16, 16, 1)
 
 
-def test_validation_beside_a_test_part_is_for_training():
+def test_validation_beside_a_test_part_is_for_validation():
     parts = {"train": (X[:20], Y[:20]), "validation": (X[20:], Y[20:]), "test": (X_TEST, Y_TEST)}
-    same(load_dataset(parts), load_dataset(((X, Y), (X_TEST, Y_TEST))))
+    given, drawn = load_dataset(parts), load_dataset(((X, Y), (X_TEST, Y_TEST)))
+    np.testing.assert_array_equal(given.x_train, drawn.x_train)
+    assert drawn.is_validation is None and given.checksum != drawn.checksum
+    validation = given.x_train[given.is_validation]
+    assert {image.tobytes() for image in validation} == {image.tobytes() for image in X[20:]} and len(validation) == 20
     same(load_dataset({"train": (X, Y), "val": (X_TEST, Y_TEST)}), load_dataset(((X, Y), (X_TEST, Y_TEST))))
     with pytest.raises(LwcnnError, match=r"Resize the images to one shape. Received: \(8, 8, 3\) and \(4, 4, 3\)"):
         load_dataset(parts | {"validation": (X[20:, :4, :4], Y[20:])})

@@ -184,22 +184,64 @@ def test_layouts(tmp_path, parts, counts, beside):
     assert (len(data.x_train), len(data.x_test)) == counts
 
 
-def test_of_three_parts_only_test_is_for_the_test(tmp_path, caplog):
-    counts = {"train": 5, "val": 3, "test": 4}
-    for place, (part, count) in enumerate(counts.items()):
+def fill_three_parts(folder):
+    """Images of two classes, whose red is 0 to 4, 50 to 52 and 100 to 103 in the three parts."""
+    for place, (part, count) in enumerate({"train": 5, "val": 3, "test": 4}.items()):
         for label, name in enumerate(COLORS):
             for number in range(count):
-                paint(tmp_path / part / name / f"{number}.png", (50 * place, 100 * label, 0), number)
-    data = load_dataset(tmp_path)
+                paint(folder / part / name / f"{number}.png", (50 * place, 100 * label, 0), number)
+    return folder
+
+
+def test_of_three_parts_each_has_its_use(tmp_path):
+    data = load_dataset(fill_three_parts(tmp_path))
     assert sorted(data.x_train[:, 0, 0, 0] // 50) == [0] * 10 + [1] * 6
     assert list(data.x_test[:, 0, 0, 0] // 50) == [2] * 8
     for images, labels in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
         np.testing.assert_array_equal(images[:, 0, 0, 1] // 100, labels)
-    told = "The 6 images of the validation folder join the training images, of which validation images are drawn"
-    assert caplog.messages.count(told) == 1
-    caplog.clear()
+    for size in (None, None, 6):  # from the files, from the cache, resized
+        again = load_dataset(tmp_path, size=size)
+        np.testing.assert_array_equal(again.is_validation, again.x_train[:, 0, 0, 0] // 50 == 1)
+    drawn = load_dataset(((data.x_train, data.y_train), (data.x_test, data.y_test)))
+    assert drawn.is_validation is None and load_unseen(tmp_path / "train", None, (), "").is_validation is None
     shutil.rmtree(tmp_path / "test")
-    assert len(load_dataset(tmp_path).x_test) == 6 and "validation" not in caplog.text, "now they are the test images"
+    data = load_dataset(tmp_path)
+    assert len(data.x_test) == 6 and data.is_validation is None, "now they are the test images"
+
+
+def test_the_checksum_covers_which_images_are_for_validation(tmp_path):
+    pets = fill_three_parts(tmp_path / "pets")
+    shutil.copytree(pets, tmp_path / "drawn" / "pets")
+    shutil.copytree(pets, tmp_path / "other" / "pets")
+    for path in sorted((tmp_path / "drawn").glob("pets/val/*/*")):
+        path.rename(path.parents[2] / "train" / path.parent.name / f"more {path.name}")
+    (tmp_path / "other" / "pets" / "val" / "cat" / "0.png").rename(tmp_path / "other/pets/train/cat/9.png")
+    one, drawn, other = (load_dataset(folder) for folder in (pets, tmp_path / "drawn/pets", tmp_path / "other/pets"))
+    for data in (drawn, other):
+        np.testing.assert_array_equal(data.x_train, one.x_train)
+    assert len({data.checksum for data in (one, drawn, other)}) == len({data.name for data in (one, drawn, other)}) == 3
+    assert drawn.is_validation is None and other.is_validation.sum() == 5
+
+
+def test_copies_of_a_validation_image_are_for_validation(tmp_path):
+    fill_three_parts(tmp_path)
+    shutil.copy(tmp_path / "val" / "cat" / "1.png", tmp_path / "train" / "cat" / "copy.png")
+    data = load_dataset(tmp_path)
+    np.testing.assert_array_equal(data.is_validation, data.x_train[:, 0, 0, 0] // 50 == 1)
+    assert data.is_validation.sum() == 7 and len(data.x_train) == 17
+
+
+def test_validation_images_that_cannot_be_read_are_left_out(tmp_path):
+    fill_three_parts(tmp_path)
+    for part in ("train", "val"):
+        (tmp_path / part / "cat" / "1.png").write_text("no image")
+    data = load_dataset(tmp_path)
+    np.testing.assert_array_equal(data.is_validation, data.x_train[:, 0, 0, 0] // 50 == 1)
+    assert data.is_validation.sum() == 5 and len(data.x_train) == 14
+    for path in (tmp_path / "val").glob("*/*"):
+        path.write_text("no image")
+    with pytest.raises(LwcnnError, match="that can be read into the validation folder, or remove it. Received: no"):
+        load_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -153,6 +153,24 @@ def test_a_limit_keeps_the_validation_images_and_draws_of_the_others():
     np.testing.assert_array_equal(train, rest[stratified_subset(labels[rest], 200, seed=3)])
 
 
+def test_given_validation_images_are_kept_and_may_lack_classes():
+    labels = np.arange(100) % 4
+    given = (np.arange(100) < 30) & (labels > 0)
+    train, held_out = split_for_training(labels, given)
+    np.testing.assert_array_equal(held_out, np.flatnonzero(given))
+    np.testing.assert_array_equal(train, np.flatnonzero(~given))
+    few, same = split_for_training(labels, given, 8)
+    np.testing.assert_array_equal(same, held_out)
+    assert set(few) <= set(train) and np.bincount(labels[few]).tolist() == [2] * 4
+
+
+def test_a_class_with_validation_images_only_is_refused_with_what_to_do():
+    labels = made_labels([5, 3, 5])
+    for class_names, name in (((), "1"), (("ant", "owl", "yak"), "owl")):
+        with pytest.raises(LwcnnError, match=f"of every class. Received: only validation images of {name}$"):
+            split_for_training(labels, labels == 1, class_names=class_names)
+
+
 def test_one_image_of_a_class_is_refused_with_what_to_do():
     message = "Add images or drop classes: .* at least 2 images for training and validation, one for each.*class 1: 1"
     with pytest.raises(LwcnnError, match=message):

@@ -79,6 +79,21 @@ def test_images_get_the_size_and_channels_of_the_network(start):
     assert load_for(start, gray, size=16).input_shape == (16, 16, 3)
 
 
+def test_the_validation_folder_has_the_validation_images(start, tmp_path, folders, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    images, labels = make_images(60, (18, 24, 3), num_classes=3)
+    for number, (image, label) in enumerate(zip(images, labels)):
+        part = "train" if number < 33 else "val" if number < 48 else "test"
+        (tmp_path / "pets" / part / "abc"[label]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "pets" / part / "abc"[label] / f"{number}.png")
+    result = finetune(start, tmp_path / "pets", "smoke", folders=folders)
+    counts = result["num_train_images"], result["num_val_images"], sum(map(sum, result["confusion_matrix"]))
+    assert counts == (33, 15, 12)
+    shutil.move(tmp_path / "pets" / "train" / "b", tmp_path / "pets" / "b")
+    with pytest.raises(LwcnnError, match="Add training images.* of every class. Received: only validation images of b"):
+        finetune(start, tmp_path / "pets", "smoke", folders=folders)
+
+
 @pytest.mark.parametrize(
     "settings, said", [({"size": 16}, "size=16, mirror=None"), ({"mirror": False}, "size=None, mirror=False")]
 )

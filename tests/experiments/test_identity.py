@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lwcnn.data.datasets import load_dataset
+from lwcnn.experiments import run
 from lwcnn.experiments.identity import Run
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.recipes import get_experiment
@@ -74,6 +76,21 @@ def test_a_result_of_another_configuration_or_other_images_is_refused(finished, 
     write_json(path, result | change)
     with pytest.raises(LwcnnError, match=words):
         load()
+
+
+@pytest.mark.parametrize("limit", [None, 50])
+def test_the_validation_images_of_a_source_are_those_of_a_run(limit, made_dataset, folders, monkeypatch):
+    data, splits, train = made_dataset, [], run.train_experiment
+    monkeypatch.setattr(run, "train_experiment", lambda *args: splits.append(args[1].split) or train(*args))
+    parts = {"train": (data.x_train[90:], data.y_train[90:]), "val": (data.x_train[:90], data.y_train[:90])}
+    data = load_dataset(parts | {"test": (data.x_test, data.y_test)})
+    plan = replace(get_experiment("head_only", "smoke", data.spec), num_images=limit)
+    result = run_experiment(plan, data, "smoke", folders=folders)
+    ((training, validation),) = splits
+    assert result["num_train_images"] == len(training) == (limit or 210)
+    assert result["num_val_images"] == len(validation) == 90
+    np.testing.assert_array_equal(data.x_train[validation.indices], made_dataset.x_train[:90])
+    assert not data.is_validation[training.indices].any() and set(training.chosen_labels) == set(range(10))
 
 
 @pytest.mark.parametrize("seed", [0, 2**32 - 1, np.int64(3)])

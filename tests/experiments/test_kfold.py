@@ -172,6 +172,18 @@ def test_the_folds_and_their_validation_parts_are_pinned(made_dataset, folders, 
     assert digest == "93c197257ee225da"
 
 
+@pytest.mark.parametrize("leaky", [False, True])
+def test_the_folds_are_of_all_training_images_also_of_the_users_validation_images(made_dataset, tmp_path, calls, leaky):
+    given = replace(made_dataset, is_validation=np.arange(300) < 30)
+    for name, data in (("drawn", made_dataset), ("given", given)):
+        run_kfold("paper", data, "quick", 0, leaky, 2, Folders(tmp_path / name, tmp_path / "cache"))
+    for phases in (calls.method, calls.phase):
+        found = [np.concatenate([call.training.indices, [-1], call.validation.indices]) for call in phases]
+        for drawn, given in zip(found[: len(found) // 2], found[len(found) // 2 :], strict=True):
+            np.testing.assert_array_equal(drawn, given)
+    assert len(calls.method) == (2 if leaky else 4)
+
+
 def test_a_leaky_fold_of_other_epochs_or_of_another_method_has_another_key(made_dataset, tmp_path, calls, monkeypatch):
     size = get_preset("quick")
     for method, epochs in (("paper", 2), ("paper", 3), ("reinit_merge", 3)):  # both end in the same phase

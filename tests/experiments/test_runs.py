@@ -479,7 +479,7 @@ def test_all_runs_share_one_validation_split():
     labels = np.arange(1000) * 7 % 10
     images = np.arange(1000)[:, None]
     images = images[np.argsort(hash_images(images)[0])]  # in canonical order
-    data = types.SimpleNamespace(x_train=images, y_train=labels, class_names=tuple("0123456789"))
+    data = types.SimpleNamespace(x_train=images, y_train=labels, class_names=tuple("0123456789"), is_validation=None)
     training, validation = identity.split_images(data, get_experiment("paper"), get_preset("quick"))
     digest = hashlib.sha256(validation.indices.astype("<i8").tobytes()).hexdigest()[:16]
     assert digest == "d22c06696f235d40" and len(training.indices) == 900
