@@ -113,7 +113,7 @@ CHANGES: dict[str, Recipe] = {
         "one branch on the original images, about as many parameters as two",
         derived(_paper, {"branches": (("original", None),), "reuse_dense_weights": BRANCHES[:1], "filters": WIDE}),
     ),
-    "submodel_wide": Recipe("one submodel of that width, without merge and stage 2", _submodel_wide),
+    "submodel_wide": Recipe("one wide submodel alone, without merge and stage 2", _submodel_wide),
     "dual_no_augment": Recipe(
         "no augmentation: both branches on the original images", derived(_paper, {"branches.1.1": None})
     ),
