@@ -119,7 +119,7 @@ def test_a_phase_on_smaller_images_trains_the_same_weights(monkeypatch):
             seen.append((model.input_shape[1:3], x.shape[1:3], len(y), float(gamma.numpy().mean())))
             gamma.assign(np.full(8, float(len(seen) + 1)))
 
-        def run(self, checkpoint):
+        def run(self, checkpoint, settings):
             return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
 
     monkeypatch.setattr(loop, "_PhaseTrainer", Trainer)

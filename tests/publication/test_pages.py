@@ -26,8 +26,10 @@ def commands(text: str) -> list[str]:
 def test_commands_on_the_pages_are_valid(page, tmp_path, monkeypatch, capsys):
     """Code spans may leave out arguments that are required."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("my/images", "pets"):
+    for folder in ("my/images", "pets", "holiday"):
         (tmp_path / folder).mkdir(parents=True)
+    for photo in ("photo.png", "photo.jpg"):
+        (tmp_path / photo).touch()
     for command in commands(page.read_text(encoding="utf-8")):
         words = [word.strip("[]") for word in shlex.split(command.split(";")[0])[1:] if word not in ("...", "|")]
         words = ["wren" if word.endswith(".keras") else PLACEHOLDERS.get(word, word) for word in words]
