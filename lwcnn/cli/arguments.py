@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import glob
 import os
 import re
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.known import DATASET_NAMES, is_dataset_name
+from lwcnn.data.streams import require_input
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import PRESETS, get_experiment
 from lwcnn.experiments.shipped import model_file
@@ -112,10 +112,8 @@ def dataset_source(text: str) -> str:
 
 def image_source(text: str) -> str:
     """The name of a dataset, "-" for standard input, or a path or pattern of files that exist."""
-    if text in ("-", *DATASET_NAMES) or os.path.lexists(file := path(text)):
-        return text
-    if not any(glob.iglob(str(file), recursive=True)):
-        raise wrong("there is no such image, folder or .npz file: check the path", repr(text))
+    if text not in DATASET_NAMES:
+        require_input(text)
     return text
 
 

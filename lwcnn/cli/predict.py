@@ -4,8 +4,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from lwcnn.cli import arguments
-from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, output_file, path
+from lwcnn.cli.arguments import (
+    DATA_DIR,
+    MODEL,
+    Arguments,
+    at_least_one,
+    dataset_source,
+    image_source,
+    option,
+    output_file,
+    path,
+)
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
 from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import csv_cell, one_line
@@ -20,7 +29,7 @@ ARGUMENTS: Arguments = {
         "images, folders of images, or patterns such as 'photos/*.jpg'; - for one image from standard input; an .npz "
         "file with x_test, images or x; or the name of a dataset, for its test images",
         nargs="+",
-        type=arguments.image_source,
+        type=image_source,
         metavar="INPUT",
     ),
     "--top": option("number of classes per image", 1, type=at_least_one, metavar="K"),

@@ -38,8 +38,9 @@ class Dataset:
         x_test: Test images of shape (m, h, w, c), uint8.
         y_test: Test labels of shape (m,), int64.
         class_names: Class names by label.
-        checksum: SHA-256 of the shapes, pixels and labels of both splits, hexadecimal. For images that are not public,
-            it includes the class names of their source, unless these are the labels, and `is_validation`.
+        checksum: SHA-256 of the shapes, pixels and labels of both splits, hexadecimal, and of `is_validation` if it is
+            not None. For images that are not public, it includes the class names of their source, unless these are the
+            labels.
         source: Description of where the data was read from, without an absolute path.
         mirror: Whether a mirrored image still belongs to its class, so that recipes may flip it.
         is_validation: Mask (n,) of the training images that are for validation, if the source has them beside test

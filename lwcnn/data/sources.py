@@ -59,7 +59,7 @@ def keep_in_cache(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool
 
 
 def read_public(name: str, data_dir: StrPath | None, download: bool) -> tuple[DatasetParts, str]:
-    """Returns the splits of a public dataset, and a description of where they are from."""
+    """Returns the parts of a public dataset, and a description of where they are from."""
     if Path(name).is_dir():
         _log.warning("Reading the dataset %s. For the folder of this name, give ./%s", name, name)
     if found := _read_found(name, data_dir, download):

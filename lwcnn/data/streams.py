@@ -30,9 +30,8 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
     """
     found: dict[str, Path | Image.Image] = {}
     for text in inputs:
+        require_input(text)
         path = Path(os.path.expanduser(text))
-        if not text:
-            raise wrong("Give the path of an image, folder or .npz file", "an empty path")
         if text == "-":
             found["stdin"] = _read_standard_input()
         elif path.is_dir():
@@ -44,13 +43,20 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
             raise wrong("Give an .npz file alone", f"{text!r} among {len(inputs)} inputs")
         elif os.path.lexists(path):
             found[readable(text)] = path
-        elif matching := sorted(glob.glob(str(path), recursive=True)):
-            for name in map(Path, matching):
+        else:
+            for name in map(Path, sorted(glob.glob(str(path), recursive=True))):
                 images = find_images(name).values() if name.is_dir() else [name]
                 found |= {readable(str(image)): image for image in images}
-        else:
-            raise wrong("There is no such image, folder or .npz file: check the path", repr(text))
     return found
+
+
+def require_input(text: str) -> None:
+    """Checks that an input of `find_inputs` is standard input, or names a file or folder that exists."""
+    if not text:
+        raise wrong("Give the path of an image, folder or .npz file", "an empty path")
+    file = os.path.expanduser(text)
+    if text != "-" and not os.path.lexists(file) and not any(glob.iglob(file, recursive=True)):
+        raise wrong("There is no such image, folder or .npz file: check the path", repr(text))
 
 
 def _read_standard_input() -> Image.Image:

@@ -921,7 +921,10 @@ def test_the_recipe_of_the_techniques_varies_from_seed_to_seed(evidence, techniq
     assert round(np.median([100 * (one.high - one.low) / 2 for one in found.values()]), 1) == 0.6
     favor = (on_validation - points).mean(axis="columns")
     assert (len(favor), (favor < 0).sum(), round(favor.median(), 2)) == (44, 43, -0.35)
-    assert round(full["test_accuracy"][0], 2) == 89.55 and np.ptp(full, axis=0).round(1).tolist() == [0.3, 0.7]
+    assert full["test_accuracy"].round(2)[:2].tolist() == [89.55, 89.28] and np.ptp(full, axis=0).round(1).tolist() == [
+        0.3,
+        0.7,
+    ]
     on_validation = full["val_accuracy"]
     assert on_validation.idxmax() == 0 and round(on_validation[0] - on_validation.mean(), 1) == 0.3
 
