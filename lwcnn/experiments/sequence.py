@@ -131,6 +131,9 @@ def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
         "final_val_accuracy": final,
         "seconds": round(state.seconds, 2),
         **({"diverged": state.diverged, "learning_rate": phase.optimizer.learning_rate} if state.diverged else {}),
-        "history": state.history,
+        "history": [
+            {name: round(value, 6) if name.endswith("loss") else value for name, value in epoch.items()}
+            for epoch in state.history
+        ],
         "computing": state.computing,
     }
