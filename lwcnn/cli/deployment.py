@@ -60,7 +60,7 @@ DEMO: Arguments = {
 
 def export(options: argparse.Namespace) -> None:
     """Export a model to another format, checked on the test images."""
-    from lwcnn.export.run import MAX_INT8_DROP, export_model
+    from lwcnn.export.run import MAX_FLOAT_CHANGE, MAX_INT8_DROP, export_model
 
     require_format(options.format)
     options.model = model_file(options.model, options.dataset)
@@ -87,8 +87,9 @@ def export(options: argparse.Namespace) -> None:
             ("input", f"int8, scale {report['input_scale']:g}, zero point {report['input_zero_point']}"),
             ("activations", f"{report['arena_bytes_estimated']:,} bytes (estimated)"),
         ]
-    if options.max_drop is None and report["drop_points"] > MAX_INT8_DROP:
-        rows.append(("accepted", "the loss can be chance on so few images; --max-drop sets a limit"))
+    limit = MAX_INT8_DROP if FORMATS[options.format].quantized else MAX_FLOAT_CHANGE
+    if options.max_drop is None and report["drop_points"] > limit:
+        rows.append(("accepted", "with so few images, this loss may be due to chance; --max-drop sets a limit"))
     print("\n".join(f"{name:<20} {value}" for name, value in rows))
 
 

@@ -64,11 +64,13 @@ def default_layers(model: keras.Model) -> list[str]:
     """Returns the last convolution or batch normalization of each branch whose output is higher and wider than 1."""
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.BatchNormalization)
     outputs, found = layer_outputs(model), dict[str, str]()
+    names = {each.name for each in model.layers}
     for each in model.layers:
         shape = outputs[each.name].shape if isinstance(each, kinds) else ()
         if len(shape) == 4 and min(side or 2 for side in shape[1:3]) > 1:
             branch = each.name.removesuffix("_conv2").removesuffix("_conv1")
-            found[branch if each.name != branch else ""] = each.name
+            is_branch = names & {f"{branch}_{head}" for head in ("logits", "dense", "dense_as_conv")}
+            found[branch if is_branch else ""] = each.name
     if not found:
         raise wrong("Give a model with convolutions on feature maps", repr(model.name))
     return [name for branch, name in found.items() if branch] or [found[""]]

@@ -18,10 +18,12 @@ from scipy.special import softmax
 from lwcnn.cli import run
 from lwcnn.cli.arguments import image_size
 from lwcnn.cli.main import main
+from lwcnn.cli.search import _train_trials
 from lwcnn.cli.training import release_and_print
 from lwcnn.data import datasets
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, get_experiment, with_settings
 from lwcnn.experiments.shipped import model_file
 from lwcnn.models.description import read_description
 from lwcnn.models.dual import build_merged_model, build_submodel
@@ -188,6 +190,8 @@ def test_what_comes_after_a_run_has_its_figures_from_the_files():
     assert f"`full`, reaches {100 * paper.test_accuracy:.2f}%" in text
     assert f"`wren-100k`, the most accurate network shipped, reaches {100 * best.test_accuracy:.2f}%" in text
     assert text.count("  lwcnn ") == 3 and "train paper --preset full" in text
+    text = run._next_steps("cifar10-1234abcd", "quick", Path("runs/models/x.keras"))  # not the official file
+    assert "--dataset" not in text
     text = run._next_steps("digits", "full", Path("runs/models/x.keras"))
     assert text.count("  lwcnn ") == 3 and "lwcnn evaluate runs/models/x.keras" in text and "reaches" not in text
 
@@ -367,6 +371,18 @@ def test_wrong_usage_is_one_line_and_exits_with_two(line, words, capsys):
     assert exit_code.value.code == 2 and error.startswith("lwcnn: error: ") and words in error
 
 
+def test_train_hands_its_settings_on(arguments, monkeypatch):
+    given = []
+    monkeypatch.setattr("lwcnn.experiments.run.run_experiment", lambda *run, **_: given.append(run[:4]))
+    line = ["train", "paper", "--preset=smoke", "--seeds=3", "--epochs=6", "--batch-size=16", "--learning-rate=0.02"]
+    assert main([*line, "--class-weight=balanced", "--size=16", "--no-mirror", *arguments]) == 0
+    ((plan, data, preset, seed),) = given
+    images = ImageSpec((16, 16, 3), mirror=False)
+    paper = get_experiment("paper", "smoke", images)
+    assert plan == with_settings(paper, epochs=6, batch_size=16, learning_rate=0.02, class_weight="balanced")
+    assert (data.spec, preset, seed) == (images, "smoke", 3)
+
+
 def test_kfold_hands_its_options_on(arguments, monkeypatch, capsys):
     given = []
     result = {"accuracies": [0.5, 0.6], "mean_accuracy": 0.55, "test_accuracy": 0.5, "leak": 0.05}
@@ -392,6 +408,8 @@ def test_search_hands_its_options_on(arguments, tmp_path, monkeypatch, capsys):
         def run(self, num_trials):
             given.append(num_trials)
 
+        study = None
+
         def front(self):
             return pd.DataFrame({"parameters": [123]})
 
@@ -402,20 +420,29 @@ def test_search_hands_its_options_on(arguments, tmp_path, monkeypatch, capsys):
     assert (space, epochs, limit, folders.results, seed, num_trials) == ("width", 2, 500, tmp_path / "results", 4, 7)
     assert "123" in capsys.readouterr().out
 
+    monkeypatch.setattr("lwcnn.cli.jobs.run_jobs", lambda command, runs, _: given.append((command, [*runs])))
+    monkeypatch.setattr("lwcnn.cli.search.draw", lambda study: given.append(study.path))
+    jobs = _train_trials, ["width search 1", "width search 2"]
+    for option, expected in ("--show", Study.path), ("--jobs=2", jobs):
+        given.clear()
+        assert main([*line, option, *(one for one in arguments if "--models" not in one)]) == 0
+        assert given[1:] == [expected]
 
-def test_the_demo_opens_the_networks_and_serves_on_the_port(monkeypatch, capsys):
+
+def test_the_demo_opens_the_networks_and_serves_on_the_port(tmp_path, monkeypatch, capsys):
     page = "lwcnn.publication.demo.page"
     pytest.importorskip("gradio")
     opened, served = [], SimpleNamespace(block_thread=lambda: opened.append("blocked"))
     monkeypatch.setattr("lwcnn.publication.demo.network.open_network", lambda name, _: opened.append(name))
     monkeypatch.setattr(f"{page}.find_examples", lambda folder: [folder])
-    monkeypatch.setattr(f"{page}.build_page", lambda networks, examples: served)
+    monkeypatch.setattr(f"{page}.build_page", lambda networks, examples: opened.append(examples) or served)
     monkeypatch.setattr(f"{page}.serve", lambda page, port: f"http://127.0.0.1:{port}")
     for port in ("0", "65536", "-1"):
         with pytest.raises(SystemExit, match="2"):
             main(["demo", "wren", f"--port={port}"])
-    assert main(["demo", "wren", "--port=7999"]) == 0
-    assert opened == ["wren", "blocked"] and "open http://127.0.0.1:7999 in a browser" in capsys.readouterr().out
+    assert main(["demo", "wren", "--port=7999", f"--examples={tmp_path}"]) == 0
+    assert opened == ["wren", [tmp_path], "blocked"]
+    assert "open http://127.0.0.1:7999 in a browser" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text, sides", [("64", (64, 64)), ("64x96", (64, 96)), ("96X64", (96, 64))])

@@ -1,5 +1,6 @@
 """The summary of a model: rows, memory against published figures, files and names, what is refused."""
 
+import json
 from dataclasses import replace
 
 import keras
@@ -66,6 +67,14 @@ def test_layers_that_were_called_in_another_model_count_as_they_are_called_here(
     model = keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling2D()(conv(images))))
     assert memory(model)["passes"] == 2 * 4 * (16 * 16 * 8 + 8 + 3) / 2**20
     assert "16 x 16 x 8" in summary_text(model)
+
+
+def test_a_summary_is_of_the_classes_and_images_asked_for_and_goes_to_json(tmp_path, capsys):
+    path = tmp_path / "costs.json"
+    assert main(["summary", "wren", "--classes=20", "--input-shape", "96", "96", "3", f"--json={path}"]) == 0
+    model = create_model("wren", None, (96, 96, 3), 20)
+    assert capsys.readouterr().out == f"{summary_text(model)}\n"
+    assert json.loads(path.read_text()) == {"model": "wren", **costs(model)}
 
 
 def test_a_layer_called_twice_or_an_open_shape_is_refused():

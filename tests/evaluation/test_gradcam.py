@@ -139,6 +139,12 @@ def _copy(model):
     return copy
 
 
+def test_a_network_of_one_path_with_names_as_in_vgg_has_one_last_map():
+    parts = [keras.layers.Conv2D(4, 3, name=f"block{block}_conv{i}") for block in (1, 2) for i in (1, 2)]
+    last = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    assert default_layers(keras.Sequential([keras.Input((12, 12, 3)), *parts, *last])) == ["block2_conv2"]
+
+
 def test_last_maps_of_a_residual_network():
     assert default_layers(build_residual_se((16, 16, 3), 4)) == ["head_norm"]
 

@@ -13,6 +13,7 @@ from made_data import randomize
 
 from lwcnn import build_merged_model, count_macs
 from lwcnn.cli.main import main
+from lwcnn.data.datasets import load_dataset
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export.bench import run
 from lwcnn.export.bench.measure import images_per_second, measure_memory, open_keras, summarize_rounds, time_calls
@@ -162,12 +163,22 @@ def test_command_measures_in_processes_of_one_thread(model_path, tmp_path, capfd
     assert main([*line, f"--json={written}"]) == 0
     found = json.loads(written.read_text())
     assert found["machine"]["threads"] == 1
+    assert (found["settings"]["rounds"], found["settings"]["num_calls"]) == (1, 20)
     assert "random" in found["images"] and "not for use" in found["images"]
     for row in found["models"][0]["rows"]:
         assert row["peak_memory_bytes"] > row["python_memory_bytes"] > 1e6
         assert row["peak_memory_bytes"] < 3e8, "the runtime alone, without Keras or TensorFlow"
     out = capfd.readouterr().out
     assert "No --dataset" in out and "made-small" in out and "fresh process" in out
+
+
+def test_command_measures_on_the_dataset_asked_for(model_path, made_npz, tmp_path, quick, capfd, monkeypatch):
+    for name, value in thread_environment(1).items():
+        monkeypatch.setenv(name, value)
+    line = ["bench", str(model_path), "--formats=litert-int8", "--rounds=1", "--calls=5", f"--dataset={made_npz}"]
+    assert main([*line, f"--json={tmp_path / 'bench.json'}"]) == 0
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert found["images"] == load_dataset(made_npz).name and "No --dataset" not in capfd.readouterr().out
 
 
 def test_mistakes_are_told_in_words(model_path, made_dataset, capfd):
@@ -177,6 +188,8 @@ def test_mistakes_are_told_in_words(model_path, made_dataset, capfd):
     assert "There is no such model: check the path. Received: no.keras" in error and "Traceback" not in error
     with pytest.raises(LwcnnError, match="Did you mean 'litert'"):
         bench_models([model_path], ["litrt"])
+    with pytest.raises(LwcnnError, match="Did you mean 'wren-30k'"):  # not a network of random weights
+        bench_models(["wren_30k"], ["keras"])
     with pytest.raises(LwcnnError, match=r"Choose the dataset of .*Received: made, \(12, 12, 3\), 7 classes"):
         bench_models([model_path], ["keras"], replace(made_dataset, class_names=tuple("abcdefg")))
     with pytest.raises(

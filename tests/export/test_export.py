@@ -3,18 +3,23 @@
 import dataclasses
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 from made_data import ROOT, describe, run_python
+from PIL import Image
+from scipy.special import softmax
 
 from lwcnn import build_merged_model
 from lwcnn.cli.main import main
+from lwcnn.data.datasets import load_dataset
 from lwcnn.data.sources import find_dataset
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph, to_c_array
@@ -71,6 +76,43 @@ def test_the_report_has_the_class_names_of_the_model(trained, made_dataset, tmp_
     numbered = dataclasses.replace(made_dataset, class_names=tuple(map(str, range(made_dataset.num_classes))))
     report = export_model(tmp_path / "named.keras", "litert", numbered, tmp_path / "out.tflite")
     assert report["class_names"] == list(names)
+
+
+def test_the_command_names_the_file_and_shows_the_report(trained, made_npz, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(trained[0]), f"--dataset={made_npz}", "--format=litert"]) == 0
+    written, shown = sorted((tmp_path / "exports").iterdir()), capsys.readouterr().out
+    assert [path.name for path in written] == ["made-paper-litert.json", "made-paper-litert.tflite"]
+    report = json.loads(written[0].read_text())
+    assert f"{report['size_bytes']:,} bytes, {report['gzip_bytes']:,} after gzip" in shown
+    assert f"accuracy in Keras    {report['accuracy_keras']:.2%}\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "drop", "is_told"), [("litert", 0.1, True), ("litert", 0.02, False), ("litert-int8", 0.2, False)]
+)
+def test_a_loss_beyond_the_limit_that_was_accepted_as_chance_is_told(
+    name, drop, is_told, trained, made_npz, made_dataset, tmp_path, monkeypatch, capsys
+):
+    report = export_model(trained[0], name, made_dataset, tmp_path / "out.tflite") | {"drop_points": drop}
+    monkeypatch.setattr("lwcnn.export.run.export_model", lambda *options: report)
+    assert main(["export", str(trained[0]), f"--dataset={made_npz}", f"--format={name}"]) == 0
+    shown = capsys.readouterr().out
+    assert ("\naccepted " in shown) == is_told and f"-{drop:.2f} points" in shown
+
+
+def test_the_program_for_a_device_reads_a_photo_and_prints_its_class(trained, made_npz, tmp_path, monkeypatch, capsys):
+    data, page = load_dataset(made_npz), (ROOT / "docs/deployment.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    export_model(trained[0], "litert-int8", data, "exports/cifar10-wren_30k-litert-int8.tflite")
+    logits = run_batches(LitertModel(Path("exports/cifar10-wren_30k-litert-int8.tflite").read_bytes()), data.x_test[:3])
+    (program,) = re.findall("```python\n(import json\n.+?)```", page, re.S)
+    for image, expected in zip(data.x_test, logits):
+        Image.fromarray(image).save("photo.png")
+        exec(program, {})
+        name, probability = capsys.readouterr().out.split()
+        assert name == data.class_names[expected.argmax()]
+        assert float(probability) == pytest.approx(softmax(expected).max(), abs=1e-3)
 
 
 def test_int8_file_is_int8_throughout(trained, made_dataset):
