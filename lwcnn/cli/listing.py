@@ -62,7 +62,7 @@ def list_names(options: argparse.Namespace) -> None:
         latency = f"{told.int8_ms:.3f} ms" if told.int8_ms else ""
         print(row.format(name, dataset, f"{told.params:,}", f"{100 * told.test_accuracy:.2f}", size, latency).rstrip())
     print("\nexperiments (for train); for the trained ones, their accuracy on CIFAR-10 and preset")
-    print("(an ablation names the part, then its replacement)")
+    print("(for an ablation: what is removed, then what replaces it)")
     for group, names in EXPERIMENT_GROUPS.items():
         print(f"\n  {group}")
         prefix = os.path.commonprefix([*names])

@@ -15,7 +15,6 @@ ARGUMENTS: Arguments = {
     "--preset": option("training length (default: quick for CIFAR-10, full for digits)", choices=PRESETS),
     **SEED,
 }
-_PAPER_PARAMS = {"mnist": "14,862", "fashion_mnist": "14,862", "cifar10": "under 20,000"}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -50,7 +49,8 @@ def _run_table(data: Dataset, result: dict) -> str:
         "training time": f"{result['train_seconds']:.0f} s",
     }
     accuracy = f"{PAPER_ACCURACY[data.name]:.0%}" if data.name in PAPER_ACCURACY else "no figure"
-    paper = Series({"parameters": _PAPER_PARAMS.get(data.name, ""), "test accuracy": accuracy})
+    parameters = "under 20,000" if data.name == "cifar10" else ""
+    paper = Series({"parameters": parameters, "test accuracy": accuracy})
     table = DataFrame({"here": here}).assign(paper=paper).fillna("").to_string()
     return f"\n{data.name}, `paper`, preset {result['preset']}, seed {result['seed']}, {result['device']}\n{table}"
 
@@ -65,7 +65,7 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
     if shipped:
         best = max(shipped, key=lambda name: shipped[name].test_accuracy)
         lines.append(f"`{best}`, the most accurate network shipped, reaches {shipped[best].test_accuracy:.2%}.")
-    option = "" if dataset == "cifar10" else f" --dataset {dataset}"
+    option = " --dataset digits" if dataset == "digits" else ""
     if preset == "full":
         commands = {f"lwcnn evaluate {model}": "all metrics of this model"}
     else:

@@ -157,10 +157,10 @@ def release_and_print(data: Dataset, experiment: str, preset: str, folders: Fold
 
 def finetune(options: argparse.Namespace) -> None:
     """Fine-tune a trained network on your images: a new head, then progressive unfreezing."""
-    from lwcnn.experiments.finetune import finetune, load_for
+    from lwcnn.experiments.finetune import finetune, load_to_finetune
 
     folders = arguments.get_folders(options)
-    data = load_for(options.model, options.dataset, options.data_dir, options.size, options.mirror)
+    data = load_to_finetune(options.model, options.dataset, options.data_dir, options.size, options.mirror)
     progress = Progress(options.progress, f"{data.name} finetune {options.model} seed {options.seed}")
     settings = arguments.recipe_settings(options)
     result = finetune(options.model, data, options.preset, options.seed, folders, progress, **settings)

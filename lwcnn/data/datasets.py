@@ -102,8 +102,8 @@ def load_dataset(
             - the path of an .npz file with Keras's keys `x_train`, `y_train`, `x_test`, `y_test` and optionally
               `class_names` and `mirror`;
             - arrays `(x, y)` or `((x_train, y_train), (x_test, y_test))`;
-            - a `tf.data.Dataset` of (image, label), batched or not, or a Hugging Face dataset; two of them as
-              a pair or in a dict under "train" and "test" or "val", or all three.
+            - a `tf.data.Dataset` of (image, label), batched or not, or a Hugging Face dataset;
+            - a pair (training, test) of these, or a dict with the keys "train" and "test" or "val", or with all three.
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
         download: Whether to download a named dataset that is not on this machine.
         mirror: Whether a mirrored image still belongs to its class. If None, it is known for named datasets;

@@ -54,7 +54,7 @@ def expected_calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins:
 
 
 def reliability_bins(
-    logits: np.ndarray, labels: np.ndarray, num_bins: int = 15
+    logits: np.ndarray, labels: np.ndarray, num_bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Groups images by confidence; returns mean confidence, accuracy (NaN for empty bins) and number per bin."""
     logits, labels = check_logits(logits, labels)

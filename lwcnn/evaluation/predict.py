@@ -141,7 +141,8 @@ def predict_images(
             error.
 
     Returns:
-        A DataFrame with the columns `image`, `label`, `probability`; from the second class on `label_2`, and so on.
+        A DataFrame with the columns `image`, `label` and `probability`; if `top` is above 1, also `label_2`,
+        `probability_2` and so on.
 
     Raises:
         LwcnnError: There is no image, an image cannot be read, the images or `class_names` do not fit the model, a

@@ -64,7 +64,7 @@ def finetune(
         >>> finetune("wren", "photos/pets")["test_accuracy"]  # doctest: +SKIP
     """
     if not isinstance(dataset, Dataset):
-        dataset = load_for(model, dataset, folders.data, size, mirror)
+        dataset = load_to_finetune(model, dataset, folders.data, size, mirror)
     elif size is not None or mirror is not None:
         raise wrong("Give size and mirror to load_dataset when you load the dataset", f"size={size}, mirror={mirror}")
     plan = with_settings(fine_tuning(model, dataset.spec, preset), **settings)
@@ -74,7 +74,7 @@ def finetune(
     return run_experiment(plan, dataset, preset, seed, folders, progress)
 
 
-def load_for(
+def load_to_finetune(
     model: StrPath, dataset: Any, data_dir: Path | None = None, size: Size | None = None, mirror: bool | None = None
 ) -> Dataset:
     """Loads a dataset with the image size and channels of a network; arguments as in `finetune`."""

@@ -76,7 +76,7 @@ def run_kfold(
         raise wrong(advice, repr(plan.name))
     run = Run(plan, data, preset, seed, folders, progress or Progress())
     identity = run.identity
-    identity["config"] |= {"num_folds": num_folds, "leaky": leaky}
+    identity["config"] |= plain_settings({"num_folds": num_folds, "leaky": leaky})
     path = run.path.with_name(f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json")
 
     def make() -> dict:
@@ -92,7 +92,7 @@ def run_kfold(
         mean = float(np.mean(accuracies))
         result = identity | {
             "leaky": leaky,
-            "num_folds": num_folds,
+            "num_folds": len(folds),
             "data_source": data.source,
             "accuracies": accuracies,
             "mean_accuracy": mean,

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 def release_best(
-    data: Dataset, experiment: str, folders: Folders = Folders(), presets: Sequence[str] = PRESETS_BY_SIZE
+    data: Dataset, experiment: str, folders: Folders, presets: Sequence[str] = PRESETS_BY_SIZE
 ) -> Path | None:
     """Releases the best run of an experiment and returns the path of its released model.
 

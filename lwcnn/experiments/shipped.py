@@ -47,7 +47,7 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
 
 def is_untrained(model: StrPath) -> bool:
     """Returns whether this is the name of an experiment without a trained network."""
-    return str(model) in EXPERIMENT_NAMES and str(model) not in NETWORKS
+    return str(model) in EXPERIMENT_NAMES and str(model) not in {*NETWORKS, *NETWORKS.values()}
 
 
 def was_mirrored(model: StrPath, default: bool = False) -> bool:

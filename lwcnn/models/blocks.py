@@ -26,7 +26,7 @@ PER_IMAGE = (None, 1, 1, 1)  # of stochastic depth: one draw per image (Huang et
 Tensor: TypeAlias = keras.KerasTensor
 
 
-def residual_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str, drop_rate: float = 0.0) -> Tensor:
+def residual_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str, drop_rate: float) -> Tensor:
     """Applies a block of the configured kind and adds its input where the widths are equal.
 
     In training, the output of a block with such a shortcut is dropped per image with probability `drop_rate`.

@@ -92,7 +92,7 @@ def pack(members: Mapping[str, bytes], description: Description | None) -> bytes
         members = {**members, DESCRIPTION: text.encode()}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for name, content in members.items():  # dated 1980, so that the same model always gives the same bytes
+        for name, content in members.items():  # dated 1980, so that the same members always give the same bytes
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, 9)
     return packed.getvalue()
 

@@ -148,10 +148,7 @@ def build_merged_model(
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
     features = [_branch(x, num_classes, name, filters) for name in branches]  # (n, num_classes) each
-    if len(features) > 1:
-        x = layers.Concatenate(name="features")(features)  # (n, branches * num_classes)
-    else:
-        x = layers.Identity(name="features")(features[0])
+    x = layers.Concatenate(name="features")(features)  # (n, branches * num_classes)
     x = layers.Dense(HIDDEN_UNITS, activation="relu", kernel_initializer="he_normal", name="head_dense")(x)  # (n, 32)
     x = layers.Dropout(dropout, name="head_dropout")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="head_logits")(x)  # (n, num_classes)

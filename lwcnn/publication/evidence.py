@@ -110,8 +110,7 @@ class Network:
         """The command line that trains these runs."""
         run = self.runs.iloc[0]
         line = f"lwcnn {self.train_command(run['preset'], self.runs['seed'])}"
-        if str(run.get("precision")).startswith("mixed"):
-            line += f" --precision {run['precision']}"
+        line += "".join(f" --{name} {value}" for name, value in run["config"].get("computing", {}).items())
         return line if run["backend"] == "tensorflow" else f"KERAS_BACKEND={run['backend']} {line}"
 
     def train_command(self, preset: str, seeds: Iterable[int]) -> str:

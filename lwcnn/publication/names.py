@@ -33,7 +33,7 @@ def split_epochs(experiment: str) -> tuple[str, str]:
 
 def display_name(experiment: str) -> str:
     """Returns the plain name of an experiment with its settings; without a plain name, underscores become spaces."""
-    name, *settings = re.split("-(?=epochs|batch|rate|balanced)", experiment)
+    name, *settings = re.split(r"-(?=(?:epochs|batch|rate)\d|balanced(?:-|$))", experiment)
     for pattern, words in _SETTINGS:
         settings = [re.sub(pattern, words, one) for one in settings]
     return ", ".join([_NAMES.get(name, name.replace("_", " ")), *settings])

@@ -14,8 +14,9 @@ import keras
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
+from lwcnn.models.configs import BRANCHES
 from lwcnn.models.cost import count_macs, memory, trainable_params
-from lwcnn.models.dual import BRANCHES, build_submodel
+from lwcnn.models.dual import build_submodel
 from lwcnn.publication.evidence import Evidence, Network, summed_confusion, where
 from lwcnn.publication.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
 from lwcnn.publication.names import budget, display_name, split_epochs
@@ -107,6 +108,7 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
 
 
 def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:
+    other = replace(other, preset=ours.runs["preset"].iloc[0])
     runs = ours.runs.merge(other.runs, on="seed", suffixes=("", "_before"))
     if runs.empty:
         raise MissingInput(f"`{ours.experiment}` and `{other.experiment}` have no seed in common")

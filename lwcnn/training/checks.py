@@ -7,6 +7,7 @@ from lwcnn.data.augment import Augmentation
 from lwcnn.data.checks import require_pixels
 from lwcnn.data.images import Split
 from lwcnn.models.graph import ends_in_softmax
+from lwcnn.system.environment import MAX_SEED
 from lwcnn.system.errors import require_sequence, wrong
 from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.phases import Phase
@@ -17,8 +18,8 @@ def check_types(phase: object, split: object, seed: object, branches: object, ch
     for name, value, kind in (*kinds, ("Checkpoint", checkpoint, (Checkpoint, type(None)))):
         if not isinstance(value, kind):
             raise wrong(f"Give a {name}", type(value).__name__)
-    if not 0 <= seed < 2**32:  # type: ignore[operator]  # it is an integer
-        raise wrong("Give a seed from 0 to 2**32 - 1", seed)
+    if not 0 <= seed <= MAX_SEED:  # type: ignore[operator]  # it is an integer
+        raise wrong(f"Give a seed from 0 to {MAX_SEED:,}", seed)
     if branches is not None:
         require_sequence("branches", branches)
 

@@ -13,7 +13,7 @@ from lwcnn.cli.main import main
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.known import ImageSpec
 from lwcnn.data.splits import is_among, join_hashes
-from lwcnn.experiments.finetune import fine_tuning, finetune, load_for
+from lwcnn.experiments.finetune import fine_tuning, finetune, load_to_finetune
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.description import describe_model, model_checksum, read_archive, read_description
 from lwcnn.models.dual import build_merged_model
@@ -75,8 +75,8 @@ def test_a_network_that_needs_its_size_says_so():
 
 def test_images_get_the_size_and_channels_of_the_network(start):
     gray = make_images(40, (20, 20, 1), num_classes=4)
-    assert load_for(start, gray).input_shape == SHAPE
-    assert load_for(start, gray, size=16).input_shape == (16, 16, 3)
+    assert load_to_finetune(start, gray).input_shape == SHAPE
+    assert load_to_finetune(start, gray, size=16).input_shape == (16, 16, 3)
 
 
 def test_the_validation_folder_has_the_validation_images(start, tmp_path, folders, monkeypatch):

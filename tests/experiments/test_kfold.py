@@ -32,8 +32,8 @@ def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, fo
 
     monkeypatch.setattr(kfold, "train_experiment", spy)
     monkeypatch.setattr(kfold, "predict_logits", spy_predict)
-    result = run_kfold("head_only", made_dataset, "smoke", num_folds=3, folders=folders)
-    assert len(result["accuracies"]) == 3 and not result["leaky"]
+    result = run_kfold("head_only", made_dataset, "smoke", num_folds=np.int64(3), folders=folders)
+    assert len(result["accuracies"]) == result["num_folds"] == 3 and not result["leaky"]
     num_images = len(made_dataset.y_train)
     for inside, images in zip(seen, assessed, strict=True):
         outside = np.setdiff1d(np.arange(num_images), inside)

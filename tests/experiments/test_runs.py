@@ -544,6 +544,17 @@ def test_settings_change_every_phase_and_the_name():
         with_settings(paper, epochs=3.5)
 
 
+def test_a_learning_rate_without_any_to_scale_is_refused():
+    plan = changed(get_experiment("wren"), {"phases.*.optimizer.learning_rate": 0.0})
+    with pytest.raises(LwcnnError, match="a phase whose learning rate is above 0. Received: 'residual_se_muon'"):
+        with_settings(plan, learning_rate=0.1)
+
+
+def test_an_experiment_without_a_phase_is_refused():
+    with pytest.raises(LwcnnError, match="Give at least one phase"):
+        dataclasses.replace(get_experiment("paper"), phases=())
+
+
 @pytest.mark.parametrize("name", ["paper", "repo_baseline", "paper_tuned"])
 def test_the_epochs_of_all_phases_are_those_asked_for(name):
     for epochs in range(len(every_phase(get_experiment(name))), 60):

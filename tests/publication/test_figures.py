@@ -228,11 +228,13 @@ def test_what_readers_see_has_a_plain_name():
     shown = {name for name in EXPERIMENT_NAMES if not is_part(name)}
     assert not [name for name in shown if "_" in display_name(name) or display_name(name) == name]
     names = [display_name(name) for name in shown]
-    changed = ("wren_5k-epochs1", "residual_se_muon-epochs40-batch64", "residual_se_muon-rate1e-05-balanced")
+    changed = ["wren_5k-epochs1", "residual_se_muon-epochs40-batch64", "residual_se_muon-rate1e-05-balanced"]
+    changed.append("finetune-my-rate-model")
     assert [*map(display_name, changed)] == [
         "Wren-5k, 1 epoch",
         "Wren, 40 epochs, batches of 64",
         "Wren, rate 1e-05, balanced",
+        "finetune-my-rate-model",
     ]
     assert len(names) == len(set(names))
     assert all(display_name(NETWORKS[name]).lower() == name for name in NETWORKS if name.startswith("wren"))

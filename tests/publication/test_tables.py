@@ -143,11 +143,11 @@ def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
 
 
 def test_the_command_of_a_run_has_its_backend_epochs_and_precision(tmp_path):
-    run = {"backend": "jax", "precision": "mixed_bfloat16"}
+    run = {"backend": "jax", "config": {"computing": {"precision": "mixed_bfloat16", "devices": 2}}}
     write_run(tmp_path, "cifar10/narrow_resnet18-epochs100/full", 0, 50, **run)
     command = "lwcnn train narrow_resnet18 --dataset cifar10 --preset full --epochs 100 --seeds 0"
     trained = Evidence(tmp_path).network("cifar10", "narrow_resnet18-epochs100")
-    assert trained.command == f"KERAS_BACKEND=jax {command} --precision mixed_bfloat16"
+    assert trained.command == f"KERAS_BACKEND=jax {command} --precision mixed_bfloat16 --devices 2"
 
 
 def test_tables_of_few_runs_are_shown_and_a_folder_without_runs_is_refused(evidence, tmp_path):

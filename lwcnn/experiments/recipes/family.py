@@ -49,7 +49,7 @@ def _long(
 
 
 def _member(thousands: int, network: ResidualSEConfig, strong: bool = True) -> Recipe:
-    question = f"the Wren family: the highest accuracy with fewer than {thousands},000 parameters"
+    question = f"the Wren family: the network with fewer than {thousands},000 parameters"
     return Recipe(question, _long(network, strong))
 
 

@@ -30,6 +30,9 @@ class Experiment:
         num_images: Maximum number of training images, drawn by class, in addition to the preset's limit. If None, all
             are used.
 
+    Raises:
+        LwcnnError: There is no phase.
+
     Examples:
         >>> experiment = get_experiment("residual_se_muon", preset="full")
         >>> experiment.num_epochs
@@ -41,6 +44,10 @@ class Experiment:
     phases: tuple[Phase, ...]
     validation: float | int = 0.1
     num_images: int | None = added_later(None)
+
+    def __post_init__(self):
+        if not self.phases:
+            raise wrong("Give at least one phase", f"phases={self.phases!r}")
 
     @property
     def phase_paths(self) -> list[str]:
@@ -222,6 +229,8 @@ def with_settings(
         )
     shares = _share(epochs, [phase.epochs for phase in phases.values()]) if epochs else [None] * len(phases)
     peak = max(phase.optimizer.learning_rate for phase in phases.values())
+    if learning_rate is not None and not peak:
+        raise wrong("Give an experiment with a phase whose learning rate is above 0", repr(experiment.name))
     changes: dict[str, Any] = {}
     for (path, phase), share in zip(phases.items(), shares):
         rate = None if learning_rate is None else learning_rate * (phase.optimizer.learning_rate / peak)

@@ -1,5 +1,5 @@
 # ruff: noqa: F401
-"""Figures as functions: each takes arrays, draws on a given axis or a new one, and returns the figure.
+"""Figures as functions that return the figure, most of them on a given axis or a new one; three prepare what is drawn.
 
 None of them trains, shows or saves. `lwcnn.publication.figures.catalogue` draws the committed figures from results.
 """

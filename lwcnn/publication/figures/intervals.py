@@ -146,7 +146,7 @@ def techniques(inputs: Inputs) -> Figure:
 
 
 def parts(inputs: Inputs) -> Figure:
-    """What each part of the improved network is worth, alone and in the full recipe, and the claimed gains."""
+    """What each part of the extension is worth, alone and in the full recipe, and the claimed gains."""
     alone = {part.title: (only(key), BASELINE) for key, part in PARTS.items()}
     within = {part.title: (WHOLE, leave_one_out(key)) for key, part in PARTS.items()}
     panels = {

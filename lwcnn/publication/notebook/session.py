@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 
 import lwcnn
 from lwcnn.data.datasets import Dataset, choose_dataset, load_dataset
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.identity import Run
 from lwcnn.experiments.pipeline import train_submodels
 from lwcnn.experiments.recipes import MergedExperiment, get_experiment, get_preset
 from lwcnn.experiments.release import release_best
 from lwcnn.experiments.results import MissingInput, load_results
-from lwcnn.experiments.run import Folders, run_experiment
+from lwcnn.experiments.run import run_experiment
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.catalogue import FIGURES, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs

@@ -1,5 +1,5 @@
 # ruff: noqa: F401
-"""Tables, each a function of the evidence that returns a `Table`."""
+"""Tables: functions that return a `Table`, of the evidence or (`steps`) of given models and results."""
 
 from lwcnn.publication.tables import ablations, accuracies, audit, steps
 from lwcnn.publication.tables.catalogue import TABLES, make_table

@@ -34,7 +34,7 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
         "ECE %": lambda runs: percent(runs["ece"].mean(), 1),
         "ECE scaled %": _scaled,
         "training, s": lambda runs: f"{runs['train_seconds'].mean():.0f}",
-        "step": lambda runs: " and ".join(runs["step"].dropna().unique()),
+        "step": lambda runs: " and ".join(runs["step"].unique()),
     }
     groups = [group for _, group in runs.groupby(["dataset", "experiment", "preset"], sort=False)]
     return table_of(columns, groups)

@@ -9,7 +9,7 @@ from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import display_name, named
-from lwcnn.publication.tables.networks import SHIPPED
+from lwcnn.publication.tables.networks import DEPLOYED
 from lwcnn.publication.tables.table import Columns, Table, table_of
 
 _ORDER = {name: i for i, name in enumerate(("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch"))}
@@ -216,7 +216,7 @@ def measured(name: str, evidence: Evidence) -> Table:
 def int8(evidence: Evidence) -> Table:
     """The int8 files of the best-known networks: accuracy before and after, and size."""
     rows = evidence.int8_files.to_dict("records")
-    return table_of(_INT8, [row for row in rows if (row["dataset"], row["experiment"]) in SHIPPED])
+    return table_of(_INT8, [row for row in rows if (row["dataset"], row["experiment"]) in DEPLOYED])
 
 
 def bench(evidence: Evidence) -> Table:

@@ -20,7 +20,7 @@ README_NETWORKS = (
 )  # fmt: skip
 """The networks of the README's table on CIFAR-10: the Wren family and the paper's. One on Fashion-MNIST follows."""
 
-_SHIPPED = {
+_DEPLOYED = {
     "mnist": ("paper", "residual_se", "wren_15k"),
     "fashion_mnist": ("residual_se", "wren_15k"),
     "cifar10": (
@@ -29,11 +29,11 @@ _SHIPPED = {
         "repo_baseline",
     ),
 }  # fmt: skip
-SHIPPED = [(dataset, name) for dataset, names in _SHIPPED.items() for name in names]
+DEPLOYED = [(dataset, name) for dataset, names in _DEPLOYED.items() for name in names]
 
 _TUNED = [("fashion_mnist", "paper"), ("fashion_mnist", "paper_tuned"), ("cifar10", "paper_tuned")]
 CALIBRATED = sorted(
-    [*_TUNED, *(pair for pair in SHIPPED if pair != ("mnist", "paper"))],  # whose runs have no temperature
+    [*_TUNED, *(pair for pair in DEPLOYED if pair != ("mnist", "paper"))],  # whose runs have no temperature
     key=lambda pair: DATASET_ORDER.index(pair[0]),
 )
 
@@ -85,7 +85,7 @@ def efficiency(evidence: Evidence) -> Table:
         "int8": _latency("litert-int8"),
         "ONNX": _latency("onnx"),
     }
-    timed = [pair for pair in SHIPPED if pair[1] != "wren_30k_distilled"]  # it has the layers of Wren-30k
+    timed = [pair for pair in DEPLOYED if pair[1] != "wren_30k_distilled"]  # it has the layers of Wren-30k
     return _by_dataset(evidence, _DATA | _NETWORK | _PARAMETERS | columns, timed, "llrrrrrrrr")
 
 
