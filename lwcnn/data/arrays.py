@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from lwcnn.data.checks import MAX_CHANNELS
 from lwcnn.data.folders import TEST, TRAINING, VALIDATION
@@ -34,6 +35,8 @@ def read_arrays(data: Any, size: Size | None) -> DatasetParts:
         more = _read_part(part, x_train.shape[1:])
         if more[0].shape[1:] != x_train.shape[1:]:
             raise wrong("Resize the images to one shape", f"{x_train.shape[1:]} and {more[0].shape[1:]}")
+        if more[1].ndim != labels.ndim:
+            raise wrong("Give the labels of all parts as class numbers, shape (n,)", f"{labels.shape}, {more[1].shape}")
         x_train, labels = np.concatenate([x_train, more[0]]), np.concatenate([labels, _alike(more, labels, names)])
         num_validation = len(more[1])
     y_train, numbered = _number(labels, names)
@@ -123,9 +126,10 @@ def _is_batch(images: Any, labels: Any) -> bool:
 
 def _join(join: Callable[[Any], np.ndarray], images: Any, labels: Any) -> Named:
     try:
-        return join(images), join(labels), ()
+        pixels, numbers = join(images), join(labels)
     except ValueError as error:  # of NumPy
         raise wrong("Resize the images to one shape, and give one label for each", error) from error
+    return pixels, numbers.reshape(-1) if numbers.ndim == 2 and numbers.shape[1] == 1 else numbers, ()
 
 
 def _read_hugging_face(part: Any, size: Size | None) -> Named:
@@ -133,10 +137,14 @@ def _read_hugging_face(part: Any, size: Size | None) -> Named:
     image = _column(features, "Image", ("image", "img"))
     label = _column(features, "ClassLabel", ("label", "labels", "fine_label"))
     pictures = part[image]
+    if len(pictures) and not isinstance(pictures[0], (Image.Image, type(None))):
+        advice = "Give a dataset that decodes its images: with_format(None), and datasets.Image() as the column's type"
+        raise wrong(advice, f"images of type {type(pictures[0]).__name__}")
     images, kept, unreadable = read_images(pictures, choose_shape(pictures, size), NUM_COPIES)
     for index, why in unreadable.items():
         raise wrong(f"Remove the images that cannot be read ({why})", f"{len(unreadable)}, first {index}")
-    return images, np.asarray(part[label])[kept], tuple(getattr(features[label], "names", None) or ())
+    _, labels, _ = _join(np.asarray, kept, part[label])
+    return images, labels[kept], tuple(getattr(features[label], "names", None) or ())
 
 
 def _column(features: Mapping[str, Any], kind: str, names: tuple[str, ...]) -> str:

@@ -46,7 +46,8 @@ def check_splits(splits: DatasetParts, name: str | None) -> tuple[Part, Part, tu
         raise wrong(advice, f"label {largest} for {len(y_train):,} training images")
     names = known.CLASS_NAMES.get(name or "") or names or tuple(map(str, range(largest + 1)))
     if len(names) < 2:
-        raise wrong("Give at least two classes", f"{len(names)} ({', '.join(names)})")
+        advice = "Give at least two classes (in a folder, each subfolder is one)"
+        raise wrong(advice, f"{len(names)} ({', '.join(names)})")
     lowest, highest = min(y_train.min(), y_test.min()), max(largest, y_test.max())
     if lowest == 1 and highest >= len(splits.class_names):
         raise wrong("Give y_train - 1 and y_test - 1, so that labels start at 0", f"labels from 1 to {highest}")

@@ -13,7 +13,7 @@ from lwcnn.data.arrays import read_arrays
 from lwcnn.data.checks import check_image_array, check_splits, is_default, warn_of_copies
 from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
-from lwcnn.data.image_files import Size, is_image, resize_images
+from lwcnn.data.image_files import Size, resize_images
 from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
 from lwcnn.data.sources import find_dataset, read_public
 from lwcnn.data.splits import DatasetParts, Part, hash_images, is_among
@@ -194,8 +194,9 @@ def _read_own(source: Any, size: Size | None) -> tuple[DatasetParts, str, str, s
     if not isinstance(source, (str, os.PathLike)):
         return read_arrays(source, size), "images", "memory", "memory"
     path = Path(os.path.expanduser(source))
-    if path.is_file() and is_image(path):
-        raise wrong("Give a folder of images with a subfolder per class, or an .npz file", repr(str(path)))
+    if path.is_file() and path.suffix.lower() != ".npz":
+        advice = "Give a folder of images with a subfolder per class (extract an archive first), or an .npz file"
+        raise wrong(advice, repr(str(path)))
     splits = read_folder(path, size) if path.is_dir() else read_npz(path)  # a path that exists can be resolved
     origin = path.resolve().name
     return splits, origin if path.is_dir() else path.stem, origin, repr(str(path))

@@ -4,14 +4,25 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 from pathlib import Path
 
 import numpy as np
+import PIL
 
-from lwcnn.data.image_files import NUM_COPIES, Size, check_size, choose_shape, find_images, is_image, read_images
+from lwcnn.data.image_files import (
+    NUM_COPIES,
+    Size,
+    check_size,
+    choose_shape,
+    find_images,
+    is_image,
+    is_visible,
+    read_images,
+)
 from lwcnn.data.sources import cache_folder, keep_in_cache
 from lwcnn.data.splits import DatasetParts
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line, path_part
 
@@ -27,8 +38,8 @@ Files = list[tuple[str, Path]]
 def read_folder(folder: Path, size: Size | None) -> DatasetParts:
     """Reads a folder with a subfolder for each class, or with `train` and `test` (or `val`) above them.
 
-    With all three, the images of `val` are the last training images. If all files could be read, a later call takes the
-    arrays from the cache unless a file has changed.
+    With all three, the images of `val` are the last training images. A later call takes the arrays from the cache
+    unless a file has changed.
     """
     parts = find_files(folder)
     files = [file for inside in parts.values() for file in inside]
@@ -39,8 +50,10 @@ def read_folder(folder: Path, size: Size | None) -> DatasetParts:
         raise wrong("Add training images of every class of the test images", f"{found} in {str(folder)!r}")
     arrays = _read_cached(folder, parts, names, size)
     read = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts}
-    are_all_read = sum(len(labels) for _, labels in read.values()) == len(files)
-    named = tuple(one_line(str(path.relative_to(folder))) for _, path in files) if are_all_read else ()
+    if unreadable := arrays["unreadable"].tolist():
+        shown = "; ".join(unreadable[:_MAX_NAMED]) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
+        _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), len(files), shown)
+    named = () if unreadable else tuple(one_line(str(path.relative_to(folder))) for _, path in files)
     num_validation = int(arrays["num_validation"])
     if num_validation == 0 and _count_validation(folder, parts["train"]):
         advice = "Put images that can be read into the validation folder, or remove it"
@@ -65,7 +78,7 @@ def find_files(folder: Path) -> dict[str, Files]:
         raise wrong(advice, f"{', '.join(sorted(both))} also within val or test in {str(folder)!r}")
     if training is None or not (training or held_out):  # "train" may be a class, like "ship" and "car"
         training, validation, test = _files(folder), None, None
-        if beside := sorted({name for name, _ in training if name.lower() in (*VALIDATION, *TEST)}):
+        if beside := _named_as_parts({name for name, _ in training}):
             advice = (
                 "Put the images of each class into a subfolder of `train`, and of `val` or `test` if you have them; "
                 "remove other images, and rename a class that has one of these names"
@@ -80,6 +93,14 @@ def find_files(folder: Path) -> dict[str, Files]:
     return {"train": training} | ({"test": test} if test else {})
 
 
+def _named_as_parts(names: set[str]) -> list[str]:
+    """Returns the names of classes that are rather parts: "test", and "test_set" if there is a "training_set"."""
+    words = {name: {name.lower(), *re.findall("[a-z]+", name.lower())} for name in sorted(names)}
+    has_training = any(each & {*TRAINING} for each in words.values())
+    held_out = {*VALIDATION, *TEST}
+    return [name for name in words if name.lower() in held_out or (has_training and words[name] & held_out)]
+
+
 def class_folders(parts: dict[str, Files]) -> list[str]:
     """Returns the names of the subfolders with training images, in order of the labels."""
     return sorted({name for name, _ in parts["train"]})
@@ -91,9 +112,8 @@ def _files(folder: Path) -> Files:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    """Returns the subfolders, except hidden ones and the one in which macOS stores its own files."""
-    entries = (entry for entry in sorted(folder.iterdir()) if entry.is_dir())
-    return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+    """Returns the subfolders, except hidden ones and those of systems."""
+    return [entry for entry in sorted(folder.iterdir()) if is_visible(entry.name) and entry.is_dir()]
 
 
 def _log_left_out(folder: Path, files: Files) -> None:
@@ -103,7 +123,9 @@ def _log_left_out(folder: Path, files: Files) -> None:
     used = {folder.joinpath(*parts[:number]) for parts in inside for number in range(1, depth + 1)}
     above_classes = {folder.joinpath(*parts[: depth - 1]) for parts in inside}
     unused = [path for place in {path.parent for path in used} for path in place.iterdir() if path not in used]
-    unused = sorted(path for path in unused if path.name[:1] not in "._" and (path.is_dir() or is_image(path)))
+    unused = sorted(
+        path for path in unused if is_visible(path.name) and path.name[0] != "_" and (path.is_dir() or is_image(path))
+    )
     empty = [path for path in unused if path.is_dir() and path.parent in above_classes]
     beside = [path for path in unused if path not in empty]
     for what, paths in (("subfolders without images", empty), ("files and folders outside the class folders", beside)):
@@ -113,31 +135,26 @@ def _log_left_out(folder: Path, files: Files) -> None:
 
 
 def _read_cached(folder: Path, parts: dict[str, Files], names: list[str], size: Size | None) -> dict[str, np.ndarray]:
-    """Returns the arrays of `_read_files`, from the cache if they are there, and logs which files cannot be read."""
+    """Returns the arrays of `_read_files`, from the cache if they are there."""
     place = hashlib.sha256(f"{os.path.realpath(folder)} {check_size(size)}".encode(errors="surrogateescape"))
     path = cache_folder() / "folders" / f"{path_part(folder.resolve().name)}-{place.hexdigest()[:12]}.npz"
     key = _key(folder, parts)
     with contextlib.suppress(LwcnnError):  # missing or damaged
         if str((arrays := load_npz(path)).get("key")) == key:
             return arrays
-    arrays, unreadable = _read_files(folder, parts, names, size)
-    if unreadable:  # they may be readable next time, with other permissions or a newer Pillow
-        shown = "; ".join(unreadable[:_MAX_NAMED]) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
-        num_files = sum(map(len, parts.values()))
-        _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), num_files, shown)
-    else:
-        keep_in_cache(path, arrays | {"key": np.array(key)})
+    arrays = _read_files(folder, parts, names, size)
+    keep_in_cache(path, arrays | {"key": np.array(key)})
     return arrays
 
 
 def _key(folder: Path, parts: dict[str, Files]) -> str:
-    """Returns a hash of the names, sizes and times of all files."""
-    digest = hashlib.sha256(b"4")  # version of the arrays
+    """Returns a hash of what decides which images there are and which of them can be read."""
+    digest = hashlib.sha256(f"5 {PIL.__version__}".encode())  # version of the arrays, and of their reader
     for part, files in parts.items():
         for name, file in files:
             status = file.stat() if file.exists() else None
-            words = (part, name, file.relative_to(folder), status and (status.st_size, status.st_mtime_ns))
-            digest.update(repr(words).encode(errors="surrogateescape"))
+            about = status and (status.st_size, status.st_mtime_ns, os.access(file, os.R_OK))
+            digest.update(repr((part, name, file.relative_to(folder), about)).encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
@@ -146,9 +163,7 @@ def _count_validation(folder: Path, files: Files) -> int:
     return sum(path.relative_to(folder).parts[0].lower() in VALIDATION for _, path in files)
 
 
-def _read_files(
-    folder: Path, parts: dict[str, Files], names: list[str], size: Size | None
-) -> tuple[dict[str, np.ndarray], list[str]]:
+def _read_files(folder: Path, parts: dict[str, Files], names: list[str], size: Size | None) -> dict[str, np.ndarray]:
     """Returns the arrays of each part, and the names of the files that cannot be read, with the reasons."""
     shape = choose_shape((path for files in parts.values() for _, path in files), size)
     arrays: dict[str, np.ndarray] = {}
@@ -160,8 +175,14 @@ def _read_files(
         if part == "train":
             arrays["num_validation"] = np.array(_count_validation(folder, [files[i] for i in kept]))
         if len(parts) == 1:  # test images are drawn by hashes of the files, which do not depend on the size
-            contents = (files[i][1].read_bytes() for i in kept)
-            keys = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
+            keys = [_hash_file(files[i][1]) for i in kept]
             arrays["keys"] = np.frombuffer(b"".join(keys), ">u8").astype(np.uint64)
         unreadable += [f"{one_line(f'{files[i][0]}/{files[i][1].name}')} ({why})" for i, why in errors.items()]
-    return arrays, unreadable
+    return arrays | {"unreadable": np.array(unreadable, str)}
+
+
+def _hash_file(path: Path) -> bytes:
+    try:
+        return hashlib.blake2b(path.read_bytes(), digest_size=8).digest()
+    except OSError as error:  # it was read before
+        raise Unavailable(f"Try again: the file cannot be read any more ({error}). Received: {str(path)!r}") from error

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import logging
 import math
 import pickle
 import struct
@@ -21,6 +22,7 @@ from lwcnn.system.npz import load_npz
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 _MAX_IDX_BYTES = 2**30  # 20 times MNIST's training images
+_log = logging.getLogger(__name__)
 # A pickle can run code, so only the official ones are read. Checksums: those of torchvision.
 CIFAR_MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -46,6 +48,8 @@ def read_npz(path: StrPath) -> DatasetParts:
             advice = "Save mirror as a single True or False: whether a mirrored image still belongs to its class"
             raise wrong(advice, str(mirror) if mirror.shape == () else f"dtype {mirror.dtype}, shape {mirror.shape}")
         class_names = () if names is None else decode_class_names(names)
+    if unused := sorted({*arrays} - {*NPZ_KEYS, "class_names", "mirror"}):
+        _log.warning("Left out arrays of %s: %s", Path(path).name, ", ".join(unused))
     train, test = ((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
     return DatasetParts(train, test, class_names, None if mirror is None else bool(mirror))
 

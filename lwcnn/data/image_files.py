@@ -25,11 +25,12 @@ IMAGE_EXTENSIONS = (
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
     ".tif", ".tiff", ".webp",
 )  # fmt: skip
+_SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 BACKGROUND = "white"  # of transparent images
 MAX_DEFAULT_SIDE = 96  # pixels; larger images are reduced unless a size is chosen
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _log = logging.getLogger(__name__)
-_GRAY_MODES = ("1", "L", "LA")
+_GRAY_MODES = ("1", "L", "LA", "F")
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange height and width
 
 Size = int | tuple[int, int] | tuple[int, int, int]
@@ -52,6 +53,11 @@ def find_images(folder: Path) -> dict[str, Path]:
     return found
 
 
+def is_visible(name: str) -> bool:
+    """Returns whether a file or folder is the user's: neither hidden nor made by a system, such as for thumbnails."""
+    return not name.startswith(".") and name not in _SYSTEM_FOLDERS
+
+
 def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_EXTENSIONS
 
@@ -72,7 +78,8 @@ def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.nd
             image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image.convert("RGBA"))
         image = image.convert(_MODES[channels])
         if image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
+            bands = [band.resize((width, height), Image.Resampling.BILINEAR) for band in image.split()]
+            image = Image.merge(image.mode, bands)  # as one, Pillow would weight colors by the fourth channel
         return np.asarray(image, np.uint8).reshape(shape)
 
 
@@ -196,7 +203,7 @@ def _walk(root: Path) -> Iterator[Path]:
     """Yields visible image files; a folder that is linked several times is read once."""
     seen = set()
     for folder, subfolders, files in os.walk(root, onerror=_fail, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(filter(is_visible, subfolders))
         real = os.path.realpath(folder)
         if real in seen:
             subfolders.clear()

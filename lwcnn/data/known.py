@@ -33,10 +33,10 @@ class ImageSpec:
 
 def is_dataset_name(source: StrPath) -> bool:
     """Returns whether a source is a name, not a path; a word that is neither raises LwcnnError."""
-    text = os.fspath(source)
+    text, is_path = os.fspath(source), isinstance(source, os.PathLike)
     if text in DATASET_NAMES:
-        return True
-    if isinstance(source, os.PathLike) or text.endswith(".npz") or os.sep in text or os.path.isdir(text):
+        return not (is_path and os.path.exists(text))
+    if is_path or text.endswith(".npz") or os.sep in text or os.path.isdir(text):
         return False
     raise unknown_name(
         "dataset, neither a known name nor a folder that exists",

@@ -43,7 +43,7 @@ def cache_folder() -> Path:
     """Returns the folder in which Keras and this library store downloaded datasets; it may not exist."""
     home = os.environ.get("KERAS_HOME")
     folder = Path(os.path.expanduser(home)) if home else Path(os.path.expanduser("~")) / ".keras"
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
     if not os.access(nearest, os.W_OK):  # Keras uses the temporary folder in this case
         folder = Path(tempfile.gettempdir()) / ".keras"
     return folder / "datasets"
@@ -53,7 +53,7 @@ def keep_in_cache(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool
     """Writes an .npz file, unless the disk is full or read-only; deletes those beside it unused for 30 days."""
     with contextlib.suppress(LwcnnError, OSError):
         save_npz(path, compressed, **arrays)
-        for other in path.parent.glob("*.npz"):
+        for other in path.parent.iterdir():
             if time.time() - other.stat().st_atime > _MAX_UNUSED:
                 other.unlink()
 

@@ -3,6 +3,7 @@
 A new head is trained alone, then with the last half of the layers, then with all layers.
 """
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ def fine_tuning(model: StrPath, images: ImageSpec, preset: str = "quick") -> Fin
     path = model_file(model)
     num_layers, epochs = len(names_with_weights(load_model(path))), get_preset(preset).network_epochs
     checksum = model_checksum(path)
-    own = f"-{checksum[:8]}" if path == Path(model) else ""  # two files may have one name, and a file may change
+    is_file = path == Path(os.path.expanduser(model))
+    own = f"-{checksum[:8]}" if is_file else ""  # two files may have one name, and a file may change
     trainable: tuple[int | str, ...] = (1, max(1, num_layers // 2), "all")
     phases = [
         Phase(

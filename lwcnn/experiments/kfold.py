@@ -125,13 +125,18 @@ def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     """Trains a model per fold, without the images that it is tested on."""
     data = run.data
     run.progress.expect(len(folds) * run.plan.num_epochs)
-    for k, (inside, _) in enumerate(folds):
+    splits = [_split_fold(run, inside) for inside, _ in folds]  # too few images of a class fail before any training
+    for k, split in enumerate(splits):
         run.progress.note(f"fold {k + 1} of {len(folds)}")
-        of_fold = replace(data, x_train=data.x_train[inside], y_train=data.y_train[inside])
-        parts = split_images(of_fold, run.plan, get_preset(run.preset))
-        split = Split(*(Images(data.x_train, data.y_train, inside[part.indices]) for part in parts))
         sequence = run.begin(split, f"{data.checksum} fold {k} of {len(folds)}")
         yield train_experiment(run.plan, sequence), sequence.records
+
+
+def _split_fold(run: Run, inside: np.ndarray) -> Split:
+    data = run.data
+    of_fold = replace(data, x_train=data.x_train[inside], y_train=data.y_train[inside])
+    parts = split_images(of_fold, run.plan, get_preset(run.preset))
+    return Split(*(Images(data.x_train, data.y_train, inside[part.indices]) for part in parts))
 
 
 def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:

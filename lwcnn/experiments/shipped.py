@@ -33,9 +33,10 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
     """
     if not isinstance(model, (str, os.PathLike)):
         raise wrong("Give a model as the name of a trained network or the path of a .keras file", repr(model))
-    if Path(model).is_file():
-        return Path(model)
-    if Path(model).suffix == ".keras":
+    path = Path(os.path.expanduser(model))
+    if path.is_file():
+        return path
+    if path.suffix == ".keras":
         raise wrong("There is no such model: check the path", model)
     require_known("model, neither a .keras file nor a trained network", str(model), NETWORKS)
     files = [shipped_file(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]

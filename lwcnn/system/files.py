@@ -15,7 +15,7 @@ from lwcnn.system import environment
 from lwcnn.system.errors import Unavailable, wrong
 
 StrPath = str | os.PathLike[str]
-_PASSING = (errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EACCES, errno.EPERM)
+_LASTING = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)  # of the file
 _SCALAR = r'(?:"(?:[^"\\\n]|\\.)*"|[-+.\w]+)'
 _FLAT = re.compile(rf'([\[{{])\n((?: *(?:"(?:[^"\\\n]|\\.)*": )?{_SCALAR},?\n)+) *([\]}}])')
 
@@ -40,12 +40,17 @@ def write_atomically(path: StrPath, data: bytes) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_new(temporary, data)
             if path.is_file():
-                shutil.copymode(path, temporary)
+                _copy_mode(path, temporary)
             os.replace(temporary, path)
         except BaseException:  # KeyboardInterrupt too: no temporary file may stay behind
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
+
+
+def _copy_mode(source: Path, target: Path) -> None:
+    with contextlib.suppress(OSError):  # network folders and FAT may allow writing, but not this
+        shutil.copymode(source, target)
 
 
 def _write_new(path: Path, data: bytes) -> None:
@@ -112,7 +117,7 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             _write_new(new / name, data)
         if path.exists():
-            shutil.copymode(path, new)
+            _copy_mode(path, new)
             os.replace(path, old)
         try:
             os.replace(new, path)
@@ -191,6 +196,6 @@ def require_file(path: StrPath) -> None:
 def require_available(error: BaseException, path: StrPath) -> None:
     """Raises `Unavailable` if an error in reading `path`, or the error that it arose from, may be temporary."""
     for one in (error, error.__context__):  # zipfile raises BadZipFile after an OSError
-        if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno in _PASSING):
+        if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno not in (None, *_LASTING)):
             advice = f"Try again: the file cannot be read now ({type(one).__name__}: {one})"
             raise Unavailable(f"{advice}. Received: {str(path)!r}") from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lwcnn.system import environment
+from lwcnn.system.errors import wrong
 
 
 @contextlib.contextmanager
@@ -55,7 +56,10 @@ def _acquire(lock: Path, on_wait: Callable[[], None]) -> int:
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
                     return descriptor
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
+            if isinstance(error, OSError) and error.errno:
+                advice = f"Use a folder on a disk that has file locks ({error.strerror})"
+                raise wrong(advice, str(lock)) from error
             raise
         os.close(descriptor)

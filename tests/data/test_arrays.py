@@ -140,6 +140,25 @@ def test_hugging_face_data_sets():
         load_dataset(parts)
 
 
+def test_what_a_hugging_face_data_set_does_not_decode_is_told():
+    data = HuggingFace(X, Y)
+    data.columns["image"] = list(X)
+    with pytest.raises(LwcnnError, match="Give a dataset that decodes its images.*Received: images of type ndarray"):
+        load_dataset(data)
+    data = HuggingFace(X, Y)
+    data.columns["label"][0] = [1, 2]
+    with pytest.raises(LwcnnError, match="one label for each"):
+        load_dataset(data)
+
+
+def test_labels_of_parts_may_be_columns_but_not_of_two_kinds():
+    test = (X_TEST, Y_TEST)
+    wanted = load_dataset({"train": (X, Y), "val": test, "test": test}).checksum
+    assert load_dataset({"train": (X, Y[:, None]), "val": test, "test": test}).checksum == wanted
+    with pytest.raises(LwcnnError, match="labels of all parts as class numbers"):
+        load_dataset({"train": (X, np.eye(4)[Y]), "val": test, "test": test})
+
+
 def test_parts_with_other_lists_of_classes():
     """Labels count the names of their own part; the classes are those of the training images."""
     training, test = HuggingFace(X, Y), HuggingFace(X_TEST[Y_TEST > 1], Y_TEST[Y_TEST > 1] - 2)

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,7 +171,7 @@ def test_copies_of_an_image_never_stand_on_both_sides(tmp_path):
         (("train", "test/unlabeled"), (8, 2)),
     ],
 )
-@pytest.mark.parametrize("beside", [".ipynb_checkpoints", "__MACOSX"])
+@pytest.mark.parametrize("beside", [".ipynb_checkpoints", "__MACOSX", "$RECYCLE.BIN"])
 def test_layouts(tmp_path, parts, counts, beside):
     paint(tmp_path / beside / "1.png", (9, 9, 9))
     for offset, part in enumerate(parts):
@@ -378,11 +379,14 @@ def test_what_became_readable_is_read(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(image_files, "read_image", fail)
+        patch.setattr("os.access", lambda path, mode: path.name != "3.png")
         assert len(load_dataset(pets).x_train) == 6
     assert len(load_dataset(pets).x_train) == 8
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, ""), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "Input/output error"), OSError(errno.ENOTCONN, ""), MemoryError()]
+)
 @pytest.mark.parametrize("place", ["PIL.Image.open", "PIL.ImageFile.ImageFile.load"])
 def test_an_error_that_may_pass_does_not_make_another_dataset(error, place, tmp_path, monkeypatch):
     pets = fill(tmp_path / "pets")
@@ -403,6 +407,49 @@ def test_resized_images_are_all_there_or_none(monkeypatch):
     monkeypatch.setattr("PIL.Image.Image.resize", fail)
     with pytest.raises(Unavailable):
         resize_images(np.zeros((10, 8, 8, 3), np.uint8), 64)
+
+
+def test_thumbnails_of_a_server_are_no_images(tmp_path):
+    pets = fill(tmp_path / "pets")
+    shutil.copytree(pets / "cat", pets / "cat" / "@eaDir" / "thumbnails")
+    data = load_dataset(pets)
+    assert len(data.x_train) + len(data.x_test) == 10
+
+
+@pytest.mark.parametrize(
+    ("training", "test"), [("training_set", "test_set"), ("train", "test1"), ("seg_train", "seg_test")]
+)
+def test_parts_under_other_names_are_no_classes(training, test, tmp_path):
+    made = fill(tmp_path / "made")
+    for part in (training, test):
+        shutil.copytree(made / "cat" if training == "train" else made, tmp_path / "pets" / part)
+    with pytest.raises(LwcnnError, match=f"a subfolder of `train`.*Received: {test} among the classes"):
+        load_dataset(tmp_path / "pets")
+
+
+def test_one_damaged_image_does_not_keep_the_others_from_the_cache(tmp_path, monkeypatch):
+    pets, read, calls = fill(tmp_path / "pets"), folders.read_images, []
+    (pets / "cat" / "9.png").write_bytes(b"")
+    monkeypatch.setattr(folders, "read_images", lambda *args: calls.append(1) or read(*args))
+    assert load_dataset(pets).checksum == load_dataset(pets).checksum and len(calls) == 1
+    paint(pets / "cat" / "9.png", COLORS["cat"], 44)
+    assert len(load_dataset(pets).x_train) == 9 and len(calls) == 2
+
+
+def test_a_fourth_channel_is_resized_like_the_others():
+    images = np.full((1, 8, 8, 4), (100, 200, 200, 2), np.uint8)
+    assert (resize_images(images, 4) == images[:, :4, :4]).all()
+    colors = np.random.default_rng(0).integers(0, 256, (3, 9, 7, 3), np.uint8)
+    as_one = [Image.fromarray(one).resize((5, 4), Image.Resampling.BILINEAR) for one in colors]
+    np.testing.assert_array_equal(resize_images(colors, (4, 5)), np.stack(as_one))
+
+
+def test_an_image_that_is_left_out_does_not_give_gray_images_colors(tmp_path):
+    for name in ("cat", "dog"):
+        for number in range(4):
+            paint(tmp_path / name / f"{number}.png", 40 * number + (name == "dog"))
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(tmp_path / "cat" / "9.tif")
+    assert load_dataset(tmp_path).input_shape[2] == 1
 
 
 def test_a_second_time_the_arrays_come_from_one_file_unless_an_image_changed(tmp_path, monkeypatch):
@@ -481,7 +528,7 @@ def test_a_folder_needs_memory_for_three_copies_of_its_pixels(memory, fits, tmp_
 def test_the_only_class_is_named(tmp_path):
     for number in range(5):
         paint(tmp_path / "dataset" / "cat" / f"{number}.png", COLORS["cat"], number)
-    with pytest.raises(LwcnnError, match=r"Give at least two classes. Received: 1 \(dataset\)"):
+    with pytest.raises(LwcnnError, match=r"Give at least two classes .in a folder, each.*Received: 1 \(dataset\)"):
         load_dataset(tmp_path)
 
 
@@ -490,4 +537,4 @@ def test_a_folder_with_the_name_of_a_dataset_is_mentioned(tmp_path, monkeypatch,
     fill(tmp_path / "digits")
     assert load_dataset("digits").name == "digits"
     assert caplog.messages == ["Reading the dataset digits. For the folder of this name, give ./digits"]
-    assert load_dataset("./digits").class_names == ("cat", "dog")
+    assert load_dataset("./digits").class_names == load_dataset(Path("digits")).class_names == ("cat", "dog")

@@ -114,6 +114,14 @@ def test_accuracies_are_those_of_the_labels_of_each_fold(made_dataset, folders, 
     assert result["std_accuracy"] == pytest.approx(statistics.stdev(expected))
 
 
+def test_a_fold_without_enough_images_of_a_class_fails_before_any_training(made_dataset, folders, calls):
+    few = np.flatnonzero(made_dataset.y_train == 3)[2:]
+    images, labels = (np.delete(part, few, axis=0) for part in (made_dataset.x_train, made_dataset.y_train))
+    with pytest.raises(LwcnnError, match="each class needs at least 2 images.*Received: 3: 1"):
+        run_kfold("paper", replace(made_dataset, x_train=images, y_train=labels), "smoke", num_folds=2, folders=folders)
+    assert not calls.method
+
+
 def test_the_leak_is_measured_on_the_test_images(made_dataset, folders, calls):
     data = replace(made_dataset, y_test=np.arange(100) % 10)
     result = run_kfold("paper", data, "quick", leaky=True, num_folds=2, folders=folders)

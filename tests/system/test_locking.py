@@ -1,5 +1,7 @@
 """Locks: one works, the others wait and say so, and nothing of a lock outlives its process."""
 
+import errno
+import fcntl
 import signal
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import time
 
 import pytest
 
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.locking import is_locked, locked
 
 HOLD = """
@@ -81,6 +84,16 @@ def test_an_error_inside_gives_the_lock_back(tmp_path):
     with pytest.raises(RuntimeError), locked(tmp_path / "a", print):
         raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_without_locks_is_told(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    for work in (is_locked, lambda path: locked(path, print).__enter__()):
+        with pytest.raises(LwcnnError, match="a disk that has file locks .No locks available.. Received: "):
+            work(tmp_path / "run")
 
 
 def test_a_lock_is_seen_without_waiting(tmp_path):
