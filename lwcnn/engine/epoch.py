@@ -37,10 +37,13 @@ def check(model: keras.Model) -> None:
         raise Unsupported(f"{model.name} has outputs whose shape is not (n, classes)")
     if model.losses or any(getattr(layer, "activity_regularizer", None) for layer in flat_layers(model)):
         raise Unsupported(f"{model.name} has regularizers")
-    for method in ("train_step", "compute_loss", "compute_metrics"):
+    for method in ("train_step", "test_step", "compute_loss", "compute_metrics"):
         if getattr(type(model), method) is not getattr(keras.Model, method):
             raise Unsupported(f"{type(model).__name__} overrides {method}")
+    of_layers = {id(variable) for layer in flat_layers(model) for variable in layer.trainable_variables}
     for variable in model.trainable_variables:
+        if id(variable) not in of_layers:
+            raise Unsupported(f"{variable.path} is trainable, but its layer is not")
         if variable.constraint:
             raise Unsupported(f"{variable.path} has a constraint")
         if model.optimizer.built and slot_index(model.optimizer, variable) is None:

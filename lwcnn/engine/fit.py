@@ -127,6 +127,9 @@ def _check_data(model: keras.Model, pairs: list[list[list]], batch_size) -> None
                 raise wrong(advice, f"a list of {len(arrays)} for {len(allowed)}")
         if not all(isinstance(array, np.ndarray) for array in inputs + labels):
             raise Unsupported("the data are not arrays")
+        for array, tensor in zip(inputs, model.inputs):
+            if array.dtype.kind == "f" and "int" in keras.backend.standardize_dtype(tensor.dtype):
+                raise Unsupported(f"x has type {array.dtype}, but the model's input {tensor.dtype}")
         for name, _, arrays, allowed in parts:
             has_shapes = (any(has_shape(array, one) for one in shapes) for array, shapes in zip(arrays, allowed))
             if len(arrays) < len(allowed) or not all(has_shapes):

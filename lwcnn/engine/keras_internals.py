@@ -87,6 +87,9 @@ def _add_calls(graph: Graph, model: keras.Model, inputs: list[int]) -> list[int]
             layer, read = node.operation, [numbers[id(tensor)] for tensor in node.arguments.keras_tensors]
             _check_arguments(node)
             if isinstance(layer, keras.Model):
+                is_dict = any(isinstance(part, dict) for part in node.arguments.args[:1])
+                if is_dict and not isinstance(layer.input, dict):
+                    raise Unsupported(f"{title(layer)} has a list of inputs, but is called with a dict")
                 given = _add_calls(graph, layer, read)
             else:
                 given = [next(graph.new_values) for _ in node.outputs]

@@ -109,7 +109,7 @@ class Network:
         for x, shape in zip(images, self._graph.input_shapes, strict=True):
             if not has_shape(x, shape):  # the kernels check no bounds
                 raise wrong(f"Give images of the model's input shape, {shape}", x.shape[1:])
-        values = {n: x.astype(np.float32, copy=False) for n, x in zip(self._graph.inputs, images, strict=True)}
+        values = {n: np.ascontiguousarray(x, np.float32) for n, x in zip(self._graph.inputs, images, strict=True)}
         for step in self._steps:
             inputs = (values[number] for number in step.inputs)
             values[step.output] = step.operation.forward(*inputs, training=training)

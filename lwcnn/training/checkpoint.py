@@ -156,6 +156,6 @@ def require_shapes(variables: Iterable[keras.Variable], arrays: Sequence[np.ndar
 
 
 def random_states(model: keras.Model) -> list[keras.Variable]:
-    """Returns the states of the layers' random generators (dropout)."""
-    generators = [getattr(layer, "seed_generator", None) for layer in flat_layers(model)]
-    return [generator.state for generator in generators if generator is not None]
+    """Returns the states of the layers' random generators (dropout, Keras's augmentation)."""
+    variables = (variable for layer in flat_layers(model) for variable in getattr(layer, "variables", ()))
+    return [variable for variable in variables if variable.name == "seed_generator_state"]

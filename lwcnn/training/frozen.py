@@ -10,6 +10,7 @@ from lwcnn.data.checks import images_at_once
 from lwcnn.data.images import Images, Split
 from lwcnn.models.graph import flat_layers, layer_calls, layer_outputs
 from lwcnn.system import environment
+from lwcnn.training.checkpoint import random_states
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.predictor import make_predictor
 
@@ -84,5 +85,5 @@ class FeatureBatches:
 
 def _is_random(layer: keras.Operation) -> bool:
     """Returns whether the outputs of a frozen layer differ between steps, as those of dropout do."""
-    generators = [part for part in flat_layers(layer) if getattr(part, "seed_generator", None) is not None]
+    generators = [part for part in flat_layers(layer) if random_states(part)]
     return any(not isinstance(rate := getattr(part, "rate", None), (int, float)) or rate > 0 for part in generators)

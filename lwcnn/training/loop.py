@@ -85,8 +85,10 @@ def train_phase(
     if phase.image_side:
         model, split = _resized(model, split, phase.image_side)
     trainable = trainable_layer_names(model, phase)
-    for layer in (*given.layers, *model.layers):
-        layer.trainable = layer.name in trainable
+    for one in {given, model}:
+        one.trainable = True  # a frozen model's own flag would hide those of its layers
+        for layer in one.layers:
+            layer.trainable = layer.name in trainable
     state = _PhaseTrainer(model, phase, split, seed, branches, teaching, progress).run(checkpoint, settings)
     if given is not model:
         given.set_weights(model.get_weights())
@@ -269,7 +271,7 @@ def _schedule_dropout(model: keras.Model, network: keras.Model, phase: Phase, ep
     if not dropouts or not all(hasattr(layer, "seed_generator") for layer in dropouts):
         advice = (
             f"Leave out dropout in phase {phase.name!r}, or give a model with Dropout layers of a rate above 0 "
-            "(with 0, they have no random generator)"
+            "(with 0 they have no random generator; image_side, fine-tuning and loading make such copies)"
         )
         raise wrong(advice, f"{phase.dropout} for {model.name}")
     first, last = phase.dropout

@@ -54,6 +54,7 @@ def frozen_kernel(images):
         lambda maps: block(maps, third=True),
         lambda maps: block(maps, gate=0, narrow=1),
         frozen_kernel,
+        lambda maps: layers.Add()([maps]),
     ],
 )
 def test_what_looks_like_a_fast_pattern_trains_as_in_keras(middle):
@@ -68,6 +69,29 @@ def test_what_looks_like_a_fast_pattern_trains_as_in_keras(middle):
     (_, expected), (_, found) = trained(keras.Model.fit, one()), trained(fast_fit, one())
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+class OtherTest(keras.Model):
+    def test_step(self, data):
+        return super().test_step(data)
+
+
+def partly_frozen():
+    model = build()
+    model.layers[0].trainable = False
+    model.layers[0].kernel.trainable = True
+    return compiled(model)
+
+
+def of_bytes():
+    images = keras.Input((6, 6, 2), dtype="uint8")
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(images))
+    return compiled(keras.Model(images, layers.Dense(3, "softmax")(x)))
+
+
+def compiled(model):
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
 
 
 class OtherCall(keras.Model):
@@ -106,9 +130,7 @@ def test_one_hot_labels_of_any_type_train_alike(middle, kind, capfd):
 
 def with_head(head, kind=keras.Model):
     images = keras.Input((6, 6, 2))
-    model = kind(images, head(layers.Flatten()(images)))
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    return model
+    return compiled(kind(images, head(layers.Flatten()(images))))
 
 
 def renormalized(x):
@@ -211,6 +233,9 @@ def test_callbacks_see_the_number_of_the_step():
         (lambda: with_head(renormalized), {}, "renorm=True"),
         (lambda: with_head(layers.Dense(3, "softmax"), TenTimes), {}, "TenTimes overrides compute_loss"),
         (lambda: with_head(layers.Dense(3, "softmax"), OtherCall), {}, "OtherCall overrides call"),
+        (lambda: with_head(layers.Dense(3, "softmax"), OtherTest), {}, "OtherTest overrides test_step"),
+        (partly_frozen, {}, "kernel is trainable, but its layer is not"),
+        (of_bytes, {}, "x has type float32, but the model's input uint8"),
         (build, {"batch_size": None}, "batch_size=None"),
         (any_size, {}, "Dropout) has output shape (None, None, None, 4)"),
     ],

@@ -39,6 +39,10 @@ def test_unsupported_calls_are_named():
         internals.read_graph(keras.Model(images, images + 1.0), training=True)
     with pytest.raises(Unsupported, match="neither a functional nor a built Sequential"):
         internals.read_graph(keras.Sequential([layers.Dense(2)]), training=True)
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    inner = keras.Model([b, a], layers.Concatenate()([a, layers.Dense(2)(b)]), name="inner")
+    with pytest.raises(Unsupported, match="inner.*has a list of inputs, but is called with a dict"):
+        internals.read_graph(keras.Model([a, b], inner({"a": a, "b": b})), training=True)
 
 
 @pytest.mark.parametrize("kind", internals.SLOTS)

@@ -192,6 +192,7 @@ UNKNOWN = {
     "act (ReLU) has threshold=0.2": lambda: layers.ReLU(threshold=0.2, name="act"),
     "soft (Softmax) has axis=1": lambda: layers.Softmax(axis=1, name="soft"),
     "wide (DepthwiseConv2D) has depth_multiplier=2": lambda: layers.DepthwiseConv2D(3, depth_multiplier=2, name="wide"),
+    "pool (MaxPooling2D) has pool_size=(300, 300)": lambda: layers.MaxPooling2D(300, padding="same", name="pool"),
     "drop (Dropout) has rate=1": lambda: layers.Dropout(1, name="drop"),
     "up (UpSampling2D) is not supported": lambda: layers.UpSampling2D(name="up"),
 }
@@ -203,7 +204,9 @@ def test_an_unknown_layer_or_setting_is_named(reason):
     assert unsupported_layer(layer) == reason
 
 
-@pytest.mark.parametrize("activation", [layers.ELU, layers.PReLU, lambda: layers.Dropout(0.5)])
+@pytest.mark.parametrize(
+    "activation", [layers.ELU, layers.PReLU, lambda: layers.Dropout(0.5), lambda: layers.Dense(4, "relu")]
+)
 def test_a_layer_as_activation_is_not_taken_for_the_identity(activation):
     layer, _ = built(lambda: layers.Dense(4, activation=activation(), name="dense"), [MAP])
     assert "dense (Dense) has activation=<" in unsupported_layer(layer)

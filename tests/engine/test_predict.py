@@ -23,6 +23,14 @@ def test_outputs_of_two_branches_whatever_the_number_of_threads(threads, monkeyp
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
 
 
+def test_images_whose_channels_came_first_are_read_in_their_own_order():
+    images = keras.Input(SHAPE)
+    x = layers.ReLU()(layers.BatchNormalization()(images))
+    model = random_weights(keras.Model(images, layers.Dense(3)(layers.Flatten()(x))))
+    pixels = np.random.default_rng(0).normal(size=(7, 3, 12, 12)).astype(np.float32).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(*Predictor(model)([pixels]), *Predictor(model)([pixels.copy("C")]))
+
+
 def test_unsupported_models_are_predicted_by_keras():
     images = keras.Input(SHAPE)
     model = keras.Model(images, layers.Conv2D(6, 3, groups=3)(images))

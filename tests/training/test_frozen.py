@@ -36,6 +36,12 @@ def plain():
     return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(x))
 
 
+def augmented():
+    images = keras.Input(SHAPE)
+    x = keras.layers.Conv2D(4, 3)(keras.layers.RandomFlip()(images))
+    return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(keras.layers.GlobalMaxPooling2D()(x)))
+
+
 def with_operations():
     images = keras.Input(SHAPE)
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, name="first")(images))
@@ -104,6 +110,7 @@ def test_layer_by_layer_trains_the_last_layers_and_nothing_else(build, part):
         (lambda: residual(dropout=0.5), ("head_logits",), None),  # the frozen dropout draws anew in every epoch
         (plain, ("hidden", "last"), (4,)),
         (plain, ("first", "last"), None),
+        (augmented, ("last",), None),
         (lambda: build_merged_model(SHAPE, NUM_CLASSES), ("head_dense", "head_logits"), (8,)),
         (lambda: build_merged_model(SHAPE, NUM_CLASSES), ("original_dense_as_conv", "head_logits"), None),
         (lambda: build_merged_model((32, 32, 1), NUM_CLASSES, ("a",)), ("a_conv2", "head_logits"), None),  # too large

@@ -265,6 +265,14 @@ def test_weights_outside_a_phase_stay_bit_identical_and_those_inside_move(phases
         assert {layer.name for layer in model.layers if layer.trainable_weights} == set(names)
 
 
+def test_a_model_that_was_saved_frozen_is_trained(parts):
+    model = randomize(build_merged_model(SHAPE, NUM_CLASSES))
+    model.trainable = False
+    before = weights_by_layer(model)
+    train_phase(model, phase_of(("head_*",)), parts, 0)
+    assert_only_these_moved(before, weights_by_layer(model), ("head_dense", "head_logits"))
+
+
 def test_training_one_branch_of_a_dual_model_leaves_the_other(parts):
     submodels = [build_submodel(SHAPE, NUM_CLASSES, name) for name in ("original", "augmented")]
     model = randomize(build_dual_model(submodels))

@@ -898,6 +898,8 @@ def test_the_random_states_of_models_within_a_model_are_kept_too():
     trunk = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5)])
     model = keras.Sequential([keras.Input((4,)), trunk, keras.layers.Dropout(0.5), keras.layers.Dense(2)])
     assert len(random_states(model)) == 2
+    flip = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.RandomFlip(), keras.layers.Flatten()])
+    assert len(random_states(flip)) == 1
 
 
 @pytest.mark.parametrize("side, most", [(32, 500), (96, 56)])

@@ -12,6 +12,9 @@ from lwcnn.engine.kernels.arrays import jit_fused
 from lwcnn.engine.operations.base import Operation, first_difference
 
 
+ACTIVATIONS = (layers.Activation, layers.Identity, layers.LeakyReLU, layers.ReLU, layers.Softmax)
+
+
 class Function(NamedTuple):
     """forward(x) -> (y, kept), which may overwrite x; backward(gradient of y, kept) -> gradient of x.
 
@@ -34,7 +37,9 @@ def find_function(of) -> Function | None:
     if type(of) is layers.Identity:
         return LINEAR
     if isinstance(of, keras.Layer):
-        return find_function(getattr(of, "activation", None))
+        inner = getattr(of, "activation", None)
+        is_function = not isinstance(inner, keras.Layer) or isinstance(inner, ACTIVATIONS)  # else with weights, perhaps
+        return find_function(inner) if is_function else None
     return _FUNCTIONS.get(of)
 
 

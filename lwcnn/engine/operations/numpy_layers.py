@@ -87,7 +87,7 @@ class Elementwise(Operation):
 
     @classmethod
     def unsupported_setting(cls, layer):
-        ranks = [len(x.shape) for x in layer.input]
+        ranks = [len(x.shape) for x in keras.tree.flatten(layer.input)]
         return f"inputs of ranks {ranks}" if len(set(ranks)) > 1 else None
 
 

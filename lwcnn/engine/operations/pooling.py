@@ -1,5 +1,7 @@
 """Pooling over windows and over whole feature maps."""
 
+import math
+
 import numpy as np
 
 from lwcnn.engine.kernels.arrays import jit, rows
@@ -9,6 +11,10 @@ from lwcnn.engine.operations.depthwise import DepthwiseSums
 
 
 class MaxPool(Operation):
+    @classmethod
+    def unsupported_setting(cls, layer):
+        return f"pool_size={layer.pool_size}" if math.prod(layer.pool_size) > 2**16 else None  # winners are uint16
+
     def forward(self, x, training):
         n, *shape = x.shape
         self.geometry = Geometry.of(shape, self.layer.pool_size, self.layer.strides, self.layer.padding)
