@@ -11,7 +11,6 @@ from keras import activations, layers
 from lwcnn.engine.kernels.arrays import jit_fused
 from lwcnn.engine.operations.base import Operation, first_difference
 
-
 ACTIVATIONS = (layers.Activation, layers.Identity, layers.LeakyReLU, layers.ReLU, layers.Softmax)
 
 
