@@ -8,12 +8,13 @@ from scipy.stats import binomtest
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
+from lwcnn.experiments.recipes.paper import CHANGES
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.experiments.shipped import shipped_file
 from lwcnn.models.description import Description, model_checksum, read_description, read_input_shape
 from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
-from lwcnn.publication.names import command_name, display_name, named
+from lwcnn.publication.names import command_name, dataset_name, display_name, named
 from lwcnn.publication.tables.networks import mean_accuracy, temperatures
 from lwcnn.publication.tables.table import Columns, table_of
 from lwcnn.system.errors import wrong
@@ -60,7 +61,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     """Returns the card of a model, given its path, its description and the results that its run belongs to."""
     network = evidence.network(told.dataset, told.experiment, told.preset)
     run = network.runs.set_index("seed").loc[told.seed].to_dict()
-    name, title, shape = command_name(told.experiment), display_name(told.experiment), read_input_shape(path)
+    name, title, shape = command_name(told.experiment), _title(told.experiment), read_input_shape(path)
     if shape is None:
         raise wrong("Give a model of one image size", path)
     (num_seeds, num_test), mean = network.correct.shape, network.accuracy  # for the interval
@@ -73,7 +74,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     shipped = f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
     return CARD.format(
         title=title[0].upper() + title[1:],
-        data=DISPLAY_NAMES.get(told.dataset, told.dataset),
+        data=dataset_name(told.dataset),
         path=path,
         told=told,
         run=run,
@@ -168,22 +169,26 @@ def _hardest(told: Description, run: dict) -> str:
     return f"{text}; it is most often mistaken for {counts.loc[hardest].drop(hardest).idxmax()}."
 
 
+def _title(experiment: str) -> str:
+    return f"paper's method, {display_name(experiment)}" if experiment in CHANGES else display_name(experiment)
+
+
 def _index(told: dict[Path, Description], evidence: Evidence) -> str:
     networks = {path: evidence.network(one.dataset, one.experiment, one.preset) for path, one in told.items()}
     columns: Columns = {
         "card": lambda path: f"[{path.stem}]({path.with_suffix('.md').name})",
-        "network": lambda path: display_name(told[path].experiment),
-        "data": lambda path: DISPLAY_NAMES.get(told[path].dataset, told[path].dataset),
+        "network": lambda path: _title(told[path].experiment),
+        "data": lambda path: dataset_name(told[path].dataset),
         "preset": lambda path: told[path].preset,
         "parameters": lambda path: f"{told[path].params:,}",
         "test %": lambda path: f"{100 * told[path].test_accuracy:.2f}",
-        "mean of the seeds": lambda path: mean_accuracy(networks[path]),
+        "mean %": lambda path: mean_accuracy(networks[path]),
         "seeds": lambda path: str(len(networks[path].runs)),
         "int8 bytes": lambda path: f"{told[path].int8_bytes:,}" if told[path].int8_bytes else "",
-        "license": lambda path: told[path].license,
     }
     table = table_of(columns, told).markdown()
     chosen = (
-        "Each model is one seed of its experiment: the best one on validation images, unless its card says otherwise."
+        "Each model is one seed of its experiment: the best one on validation images, unless its card says otherwise. "
+        "Mean % is the mean and standard deviation over the seeds. A card states the license of its model."
     )
     return f"# Models\n\n{chosen}\n\n{table}\n"

@@ -10,6 +10,7 @@ from lwcnn.experiments.recipes import NETWORKS
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.family import VARIANTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
+from lwcnn.experiments.results import DISPLAY_NAMES
 
 HEADLINE = "wren_30k"
 """The network of tables and figures with one network: the best with fewer than 30,000 parameters and no teacher."""
@@ -23,6 +24,11 @@ _SETTINGS = (
     ("^batch(.+)", r"batches of \1"),
     ("^rate", "rate "),
 )
+
+
+def dataset_name(dataset: str) -> str:
+    """Returns the plain name of a dataset; of other than known ones, the name as it is."""
+    return DISPLAY_NAMES.get(dataset, dataset)
 
 
 def split_epochs(experiment: str) -> tuple[str, str]:

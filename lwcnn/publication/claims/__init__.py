@@ -39,8 +39,8 @@ REFERENCES = list(pd.read_csv(_FOLDER / "references.csv", dtype=str, keep_defaul
 PUBLISHED = pd.read_csv(_FOLDER / "literature.csv")
 """A row per published result.
 
-`accuracy` is 0 to 1, as reported; `params` with moving statistics where known; `is_system` marks the systems to
-reproduce; "built" in `source` marks what was counted from a system's own code where its text says something else.
+`accuracy` is 0 to 1, as reported; `params` with moving statistics where known; "built" in `source` marks what was
+counted from a system's own code where its text says something else.
 """
 
 PAPER_ACCURACY = PUBLISHED[PUBLISHED["name"] == "paper, as reported"].set_index("dataset")["accuracy"].to_dict()

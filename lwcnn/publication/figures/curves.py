@@ -96,6 +96,11 @@ def training_curves(inputs: Inputs) -> Figure:
             legend.remove()
         accuracy.set_xlabel("")
         loss.set_xlabel("")
+        if not any("val_loss" in record for phase in one.history for record in phase["history"]):
+            loss.set_ylabel("training loss, nats")
+    limits = [ax.get_ylim() for ax in axes[: len(released)]]
+    for ax in axes[: len(released)]:
+        ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     counts = f"{one.num_train_images:,} training and {one.num_val_images:,} validation images"
     figure.suptitle(inputs.title("Training curves", counts))
     return figure
@@ -131,7 +136,10 @@ def folds(inputs: Inputs) -> Figure:
         label = "the model that is never reset, on the test images"
         axes[0].axhline(100 * test_accuracy, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
     axes[0].set(xlabel="fold", ylabel="accuracy on the fold, %", ylim=up_to_100(*axes[0].get_ylim()))
-    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
+    if len(axes[0].get_legend_handles_labels()[1]) > 1:
+        axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
+    else:  # the next panel's title
+        axes[0].get_legend().remove()
     for (name, some), ax in zip(recorded, axes[1:]):
         for fold, phases in zip(some["fold"], some["history"]):
             values = [100 * record["val_accuracy"] for phase in phases for record in phase["history"]]
@@ -155,7 +163,8 @@ def robustness(inputs: Inputs) -> Figure:
     figure, axes = new_panels(9.0, 3.4, 2, width_ratios=(1, 1.6), sharey=True)
     looks = dict(zip(frame["network"].unique(), zip(COLORS, style.MARKERS)))
     colors, markers = ({name: look[i] for name, look in looks.items()} for i in (0, 1))
-    look: Look = {"y": "accuracy, %", "hue": "network", "palette": colors, "errorbar": None, "markersize": 4}
+    look: Look = {"y": "accuracy, %", "hue": "network", "palette": colors, "errorbar": None, "markersize": 5}
+    look["markeredgewidth"] = 0
     sns.lineplot(frame, x="severity", style="network", markers=markers, dashes=False, ax=axes[0], **look)
     corrupted = frame[frame["severity"] > 0]
     few = corrupted[corrupted["experiment"].isin(BY_CORRUPTION)]
@@ -167,5 +176,5 @@ def robustness(inputs: Inputs) -> Figure:
     axes[1].tick_params(axis="x", labelrotation=45)
     axes[1].legend(*axes[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.01, 0.5))
     axes[0].legend_ = None
-    figure.suptitle(f"Corrupted images\n{measured['images']}")
+    figure.suptitle(f"Corrupted images\n{measured['images']}, one run each, no intervals")
     return figure

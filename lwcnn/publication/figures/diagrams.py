@@ -162,7 +162,7 @@ def _describe(layer: keras.Layer) -> tuple[str, str]:
 
 
 def architecture_wren(inputs: Inputs) -> Figure:
-    """The best network on CIFAR-10 and, beside it, the inside of a block."""
+    """The layers of Wren-30k and, beside them, the inside of a block."""
     model = create_model(HEADLINE, None, INPUT_SHAPES["cifar10"])
     boxes, size = describe_layers(model), f"{model.count_params():,} parameters"
     network, block = collapse_blocks(boxes), boxes_of_block(boxes, "stage1_block1")
@@ -183,7 +183,7 @@ def plot_method(input_shape: tuple[int, int, int], num_classes: int, title: str 
         "1. Train side by side": f"{dual.count_params():,} parameters\nNadam, until validation\naccuracy stops rising",
         "2. Merge": f"{size}\neach dense layer becomes a\n1×1 convolution with ReLU",
         "3. Train the new head": f"{head:,} parameters trained\nby Nadam; both branches\n(gray) are frozen",
-        "4. Unfreeze all layers": f"{size} trained\nby SGD with momentum,\nat 0.001",
+        "4. Unfreeze all layers": f"{size} trained\nby SGD with momentum,\nlearning rate 0.001",
     }
     figure, axes = new_panels(7.4, 4.5, 4)
     _draw_dual(axes[0], num_classes)
@@ -200,7 +200,7 @@ def plot_method(input_shape: tuple[int, int, int], num_classes: int, title: str 
 
 
 def _draw_dual(ax: Axes, num_classes: int) -> None:
-    for x, color, images in zip(BRANCH_X, BRANCH_COLORS, ("image", "augmented")):
+    for x, color, images in zip(BRANCH_X, BRANCH_COLORS, ("image", "augmented image")):
         _column(ax, x, (images, *TRUNK, f"dense {num_classes}", "loss"), (GRAY, *[color] * 5, ORANGE))
         _arrow(ax, x, 6, 0.6 * x, 7)
     _column(ax, 0, ["sum of both losses"], [ORANGE], 7, HEAD_WIDTH)

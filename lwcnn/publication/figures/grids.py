@@ -45,7 +45,7 @@ def plot_image_grid(
         if image is not None:
             image = image[..., : 3 if image.shape[2] > 2 else 1]  # without alpha
             ax.imshow(np.broadcast_to(image, (*image.shape[:2], 3)))
-            ax.set_title(caption, fontsize=5.5, linespacing=1.0, pad=2)
+            ax.set_title(caption, fontsize=6.5, linespacing=1.0, pad=2)
     for ax, name in zip(axes[::columns], row_names, strict=False):
         ax.text(-0.08, 0.5, name, ha="right", va="center", fontsize=6.5, transform=ax.transAxes)
     figure.suptitle(title, wrap=True)
@@ -69,7 +69,7 @@ def right_and_wrong(inputs: Inputs) -> Figure:
     is_right = classes == labels
 
     def caption(i: int) -> str:
-        mistake = "" if is_right[i] else f"{names[labels[i]]}, taken\nfor "
+        mistake = "" if is_right[i] else f"{names[labels[i]]} as\n"
         return f"{mistake}{names[classes[i]]}, {confidence[i]:.0%}"
 
     at_random = np.random.default_rng(0).permutation(len(classes))
@@ -90,7 +90,7 @@ def right_and_wrong(inputs: Inputs) -> Figure:
 
 
 def gradcam(inputs: Inputs) -> Figure:
-    """Heatmaps of the best network for the predicted class: a right and a wrong image of each class."""
+    """Heatmaps of the best network for the predicted class: a right and a wrong image of four classes."""
     released, pixels = inputs.best.released, inputs.test_images
     predicted = released.logits.argmax(axis=1)
     model, names = inputs.model(inputs.best.experiment), inputs.class_names

@@ -23,7 +23,7 @@ from lwcnn.publication.names import budget, display_name
 from lwcnn.publication.tables.ablations import ABLATION_PRESET
 from lwcnn.system.errors import wrong
 
-GROUP_COLORS = (style.BASELINE, BEST)
+GROUP_LOOKS = ((style.BASELINE, "o"), (BEST, "s"))
 DOTTED = (0, (1, 1.2))
 MAX_CLASSES = 50
 
@@ -43,7 +43,7 @@ def plot_intervals(
 ):
     """Draws a row per name: mean, 95% bootstrap interval over seeds and images, and a small dot per seed.
 
-    Groups are drawn beside each other in two colors, `reference` is drawn as a line, such as 0 for differences, and
+    Groups are drawn beside each other in two looks, `reference` is drawn as a line, such as 0 for differences, and
     `bands` are claimed ranges in points. A single seed has a hollow mark and a dotted interval, because that interval
     covers the test images alone.
     """
@@ -55,10 +55,10 @@ def plot_intervals(
             look: Look = {"color": ORANGE, "alpha": 0.35, "linewidth": 0, "zorder": 1, "label": "its author's claim"}
             ax.barh(rows.index(row), high - low, 0.8, left=low, **look)
     offsets = np.linspace(-0.17, 0.17, len(groups)) if len(groups) > 1 else [0]
-    for (name, estimates), offset, color in zip(groups.items(), offsets, GROUP_COLORS, strict=False):
+    for (name, estimates), offset, (color, marker) in zip(groups.items(), offsets, GROUP_LOOKS, strict=False):
         for place, row in enumerate(rows):
             if row in estimates:
-                _draw(ax, estimates[row], place + offset, color, name)
+                _draw(ax, estimates[row], place + offset, color, marker, name)
     if reference is not None:
         ax.axvline(100 * reference, zorder=1, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)))
     ax.set_yticks(range(len(rows)), rows)
@@ -67,17 +67,18 @@ def plot_intervals(
     ax.set_title(title)
 
 
-def _draw(ax: Axes, one: Estimate, place: float, color: str, group: str) -> None:
+def _draw(ax: Axes, one: Estimate, place: float, color: str, marker: str, group: str) -> None:
     single = len(one.by_seed) == 1
     bar = ax.errorbar(
-        100 * one.mean, place, xerr=[[100 * (one.mean - one.low)], [100 * (one.high - one.mean)]], fmt="o", color=color,
-        mfc="white" if single else color, markersize=5, mew=1.2, elinewidth=1.4,
+        100 * one.mean, place, xerr=[[100 * (one.mean - one.low)], [100 * (one.high - one.mean)]], fmt=marker,
+        color=color, mfc="white" if single else color, markersize=5, mew=1.2, elinewidth=1.4,
         label=group or ("one seed" if single else "mean and 95% interval"),
     )  # fmt: skip
     bar[2][0].set_linestyle(DOTTED if single else "solid")
     if not single:
         seeds = [100 * seed for seed in one.by_seed]
-        ax.plot(seeds, [place] * len(seeds), "|", color=BLACK, markersize=6, mew=0.8, label="each seed")
+        look: Look = {"color": BLACK, "markersize": 6, "mew": 0.8, "zorder": 3}  # above the mean
+        ax.plot(seeds, [place] * len(seeds), "|", label="each seed", **look)
 
 
 def _stacked(inputs: Inputs, title: str, label: str, budgets: Mapping[str, Estimates], **options) -> Figure:

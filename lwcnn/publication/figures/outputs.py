@@ -68,10 +68,10 @@ def plot_reliability(
     """Draws accuracy against confidence, before and, with a temperature, after its scaling; ECE in the legend.
 
     Bars show the share of the images in each bin. There are 15 bins, as in the ECE; fewer, but at least 5, below 300
-    images. The accuracy of a bin of fewer than ten images is not drawn; below 1,000 images, that of fewer than a
+    images. The accuracy of a bin of fewer than 50 images is not drawn; below 5,000 images, that of fewer than a
     hundredth, or of one image.
     """
-    num_bins, least = int(np.clip(len(labels) // 20, 5, 15)), np.clip(len(labels) / 100, 2, 10)
+    num_bins, least = int(np.clip(len(labels) // 20, 5, 15)), np.clip(len(labels) / 100, 2, 50)
     models = {"as trained": (logits, BASELINE, "o")}
     if temperature:
         models["temperature-scaled"] = (logits / temperature, BEST, "s")
@@ -128,11 +128,12 @@ def plot_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
 
 
 def confusion(inputs: Inputs) -> Figure:
-    """Confusion matrices of baseline and best, summed over seeds."""
+    """Confusion matrices of baseline and best, in percent, over all seeds."""
     figure, axes = new_panels(3.85 * len(inputs.compared), 4.6, len(inputs.compared))
     for one, ax in zip(inputs.compared, axes):
         plot_confusion_matrix(summed_confusion(one.runs), inputs.class_names, describe_runs(one.runs), ax=ax)
-    figure.suptitle(inputs.title("Confusion, percent of each class", f"{inputs.images_counted} per seed"))
+    details = f"{inputs.images_counted} per seed", "blank: rounds to 0"
+    figure.suptitle(inputs.title("Confusion, percent of each class", *details))
     return figure
 
 

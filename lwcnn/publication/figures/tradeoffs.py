@@ -24,8 +24,8 @@ from lwcnn.publication.names import display_name
 from lwcnn.system.errors import wrong
 
 MOST_ACCURATE, OURS = "measured here, most accurate below 30,000 parameters", "measured here"
-SYSTEM, RECORD = "system to reproduce", "public network"
-KINDS = {MOST_ACCURATE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (style.GREEN, "^")}
+PUBLIC = "public network"
+KINDS = {MOST_ACCURATE: (BEST, "*"), OURS: (BASELINE, "o"), PUBLIC: (style.GREEN, "^")}
 """Color and marker by kind, in the order of the legend."""
 
 SMALL, ZOOM = (9_000, 100_000), (85, 95)  # parameters and accuracies of the networks on the frontier
@@ -169,7 +169,8 @@ def frontier(inputs: Inputs) -> Figure:
     small = points[_is_small(points)]
     if not small["kind"].isin([OURS, MOST_ACCURATE]).any():
         raise MissingInput(f"no network of ours has 9k to 100k parameters and 85 to 95%. Received: {inputs.dataset}")
-    return plot_costs({"parameters": small}, inputs.title("Small networks", INTERVALS), with_front=True)
+    title = inputs.title("Networks of 9,000 to 100,000 parameters", f"{INTERVALS}; public ones as published")
+    return plot_costs({"parameters": small}, title, with_front=True)
 
 
 def costs(inputs: Inputs) -> Figure:
@@ -226,8 +227,7 @@ def our_networks(inputs: Inputs) -> pd.DataFrame:
 def _by_parameters(inputs: Inputs) -> pd.DataFrame:
     """Returns published networks, whose intervals are unknown, and ours."""
     published = PUBLISHED[PUBLISHED["dataset"] == inputs.dataset]
-    kinds = published["is_system"].map({1: SYSTEM, 0: RECORD})
-    published = published.assign(kind=kinds, accuracy=100 * published["accuracy"])
+    published = published.assign(kind=PUBLIC, accuracy=100 * published["accuracy"])
     points = pd.concat([published, our_networks(inputs)])
     return points.assign(**dict.fromkeys(("cost", "cost_low", "cost_high"), points["params"]))
 

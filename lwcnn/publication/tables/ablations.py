@@ -5,31 +5,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
+from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import CHANGES
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
-from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
+from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.claims import CLAIMED_GAINS
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network, where
 from lwcnn.publication.measurement import gain, or_missing, percent
-from lwcnn.publication.names import named
+from lwcnn.publication.names import dataset_name, named
 from lwcnn.publication.tables.networks import mean_accuracy
 from lwcnn.publication.tables.table import Cell, Table
 
 ABLATION_PRESET = "quick"
-SHORT = {
-    "residual": "shortcuts",
-    "se": "SE",
-    "mixing": "MixUp, CutMix",
-    "adamw": "AdamW",
-    "smoothing": "smoothing, dropout",
-    "ema": "averaging",
-    "rmsprop": "RMSProp",
-    "adam": "Adam",
-    "sgd": "SGD",
-}
-"""Short names of parts, and of optimizers in AdamW's place; full names would leave no room for the numbers."""
+OPTIMIZER_NAMES = {"rmsprop": "RMSProp", "adam": "Adam", "sgd": "SGD"}
 
 
 def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist")) -> Table:
@@ -45,7 +34,7 @@ def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist")) -
         [named(name), *(cell for one in found for cell in gain_cells(one, BASELINE_EXPERIMENT)), at_full(name)]
         for name, found in networks.items()
     ]
-    titles = [DISPLAY_NAMES.get(dataset, dataset) for dataset in datasets]
+    titles = [*map(dataset_name, datasets)]
     columns = [column for title in titles for column in (f"{title}, points", "p")]
     return Table(["change", *columns, f"{titles[0]} at `full`, points"], [rows])
 
@@ -66,10 +55,10 @@ def parts(evidence: Evidence, dataset: str = "cifar10") -> Table:
         return [percent(name), *gain_cells(network(WHOLE), name)]
 
     rows = [
-        [SHORT[key], *alone(only(key)), *left_out(leave_one_out(key)), CLAIMED_GAINS.get(part.title, "")]
+        [part.title, *alone(only(key)), *left_out(leave_one_out(key)), CLAIMED_GAINS.get(part.title, "")]
         for key, part in PARTS.items()
     ]
-    others = [[SHORT[key], "", "", "", *left_out(f"parts_{key}"), ""] for key in OPTIMIZERS]
+    others = [[name, "", "", "", *left_out(f"parts_{key}"), ""] for key, name in OPTIMIZER_NAMES.items()]
     head = ["part", "alone", "gain when added", "p", "without it", "loss when removed", "p", "claimed"]
     return Table(head, [[["none; all", percent(BASELINE), "", "", percent(WHOLE), "", "", ""]], rows, others])
 
@@ -103,17 +92,16 @@ def techniques(evidence: Evidence) -> Table:
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
         base = evidence.network("cifar10", TECHNIQUE_BASE, preset)
         recipe = base.runs.set_index("seed")["test_accuracy"]
-        groups.append(
-            [[f"none: the recipe, `{preset}`", "", *_seeds_and_accuracies(base), "", "", "", _ece(base), "1.00"]]
-        )
+        groups.append([[f"none: the recipe, `{preset}`", *_seeds_and_accuracies(base), "", "", "", _ece(base), "1.00"]])
         gains = (some["test_accuracy"] - some["seed"].map(recipe)).groupby(some["experiment"]).mean()
         for name in gains.sort_values(ascending=False, kind="stable").index:
             network, one = evidence.network("cifar10", name, preset), found[name]
             gained = [*gain_cells(network, TECHNIQUE_BASE), or_missing(_on_validation, network)]
             measured = [*_seeds_and_accuracies(network), *gained, _ece(network), times.get(name, "")]
-            groups[-1].append([one.title, one.group, *measured])
+            groups[-1].append([one.title, *measured])
     points = ["points", "p", "validation"]
-    return Table(["technique", "group", "seeds", "training %", "test %", *points, "ECE %", "time"], groups)
+    head = ["technique", "seeds", "training %", "test %", *points, "ECE %", "time"]
+    return Table(head, groups, "lrrrllrrr")
 
 
 def _seeds_and_accuracies(network: Network) -> list[Cell]:

@@ -8,7 +8,7 @@ from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.publication.claims import PAPER_ACCURACY
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import mean_and_spread, percent, points
-from lwcnn.publication.names import is_part, named, split_epochs
+from lwcnn.publication.names import dataset_name, is_part, named, split_epochs
 from lwcnn.publication.tables.table import Columns, Table, table_of
 
 
@@ -23,7 +23,7 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
     runs = runs[runs["dataset"] == dataset] if dataset else runs
     paper = {name: f"{100 * claimed:.0f}" for name, claimed in PAPER_ACCURACY.items()}
     columns: Columns = {
-        "data": lambda runs: runs["dataset"].iloc[0],
+        "data": lambda runs: dataset_name(runs["dataset"].iloc[0]),
         "experiment": lambda runs: named(runs["experiment"].iloc[0]),
         "preset": lambda runs: runs["preset"].iloc[0],
         "parameters": lambda runs: f"{runs['params'].iloc[0]:,}",
@@ -36,6 +36,8 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
         "training, s": lambda runs: f"{runs['train_seconds'].mean():.0f}",
         "step": lambda runs: " and ".join(runs["step"].unique()),
     }
+    if "paper" not in set(runs["experiment"]):
+        del columns["paper %"]
     groups = [group for _, group in runs.groupby(["dataset", "experiment", "preset"], sort=False)]
     return table_of(columns, groups)
 
@@ -55,7 +57,7 @@ def folds(evidence: Evidence) -> Table:
     """A row per K-fold cross-validation."""
     kinds = {True: "model never reset, as published", False: "from scratch"}
     columns: Columns = {
-        "data": lambda folds: folds["dataset"].iloc[0],
+        "data": lambda folds: dataset_name(folds["dataset"].iloc[0]),
         "K-fold of": lambda folds: f"{named(folds['experiment'].iloc[0])}, {kinds[_leaks(folds)]}",
         "preset": lambda folds: folds["preset"].iloc[0],
         "folds %": lambda folds: " ".join(f"{100 * share:.2f}" for share in folds["accuracy"]),

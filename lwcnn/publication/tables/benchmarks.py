@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
+from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement
-from lwcnn.publication.names import display_name, named
+from lwcnn.publication.names import dataset_name, display_name, named
 from lwcnn.publication.tables.networks import DEPLOYED
 from lwcnn.publication.tables.table import Columns, Table, table_of
 
@@ -56,7 +56,7 @@ COLUMNS: dict[str, Columns] = {
     # Larger images and more classes: short runs of the paper's network and of one of ours.
     "scalability": {
         "network": lambda row: named(row["experiment"]),
-        "data": "{dataset}",
+        "data": lambda row: dataset_name(row["dataset"]),
         "pixels": "{size}",
         "parameters": "{params:,}",
         "MACs": "{macs:,}",
@@ -120,7 +120,7 @@ COLUMNS: dict[str, Columns] = {
     # Test-time augmentation of every trained network.
     "tta": {
         "network": lambda row: named(row["experiment"]),
-        "data": lambda row: DISPLAY_NAMES[row["dataset"]],
+        "data": lambda row: dataset_name(row["dataset"]),
         "test %": "{none_views[test_accuracy]:.2%}",
         "trained on mirrored images": lambda row: "yes" if row["was_mirrored"] else "no",
         "views": lambda row: "mirror" if "horizontal_flip" in row["few"] else "image twice, blur",
@@ -140,9 +140,9 @@ COLUMNS: dict[str, Columns] = {
         "same class %": "{same_class_as_litert:.1%}",
         "same bits as reference %": "{same_outputs_as_reference:.1%}",
         "bytes": "{size_bytes:,}",
-        "activations, estimated": "{arena_bytes_estimated:,}",
+        "activation bytes, estimated": "{arena_bytes_estimated:,}",
         "measured": "{arena_bytes_head:,}",
-        "whole arena": "{arena_bytes_total:,}",
+        "arena bytes": "{arena_bytes_total:,}",
     },
     # Accuracy on corrupted images by severity, mean over corruptions.
     "robustness": {

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
-from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, load_networks
+from lwcnn.experiments.results import DATASET_ORDER, load_networks
 from lwcnn.models.cost import count_macs
 from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED, REFERENCES
 from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.measurement import Measurement, mean_and_spread
-from lwcnn.publication.names import command_name, display_name, named
+from lwcnn.publication.names import command_name, dataset_name, display_name, named
 from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
 
 README_NETWORKS = (
@@ -49,7 +49,7 @@ def mean_accuracy(one: Network) -> Measurement:
     return mean_and_spread(one.runs["test_accuracy"])
 
 
-_DATA: Columns = {"data": lambda one: DISPLAY_NAMES[one.dataset]}
+_DATA: Columns = {"data": lambda one: dataset_name(one.dataset)}
 _NETWORK: Columns = {"network": lambda one: named(one.experiment)}
 _EXPERIMENT: Columns = {"experiment": lambda one: named(one.experiment)}
 _PARAMETERS: Columns = {"parameters": lambda one: f"{one.untrained.count_params():,}"}
@@ -125,7 +125,7 @@ def calibration(evidence: Evidence) -> Table:
         "loss": mean("test_loss", ".3f"),
         "loss scaled": mean("test_loss_scaled", ".3f"),
     }
-    return _by_dataset(evidence, _DATA | _NETWORK | columns, CALIBRATED)
+    return _by_dataset(evidence, _DATA | _NETWORK | columns, CALIBRATED, "llrlrrrr")
 
 
 def temperatures(runs: pd.DataFrame) -> str:
@@ -162,9 +162,9 @@ def references(evidence: Evidence) -> Table:
 
 
 def published(evidence: Evidence) -> Table:
-    """Published results shown in the figures, each with its source."""
+    """Published results of other authors, each with its source."""
     columns: Columns = {
-        "data": "{dataset}",
+        "data": lambda row: dataset_name(row["dataset"]),
         "network": "{name}",
         "parameters": "{params:,}",
         "reported %": "{accuracy:.2%}",
