@@ -42,6 +42,9 @@ def test_cutout_takes_a_square_around_every_pixel_alike(side, channels):
 def test_cutout_larger_than_the_image_takes_all_or_its_part():
     out = augment_batch(white(50, 4, 6), Augmentation(cutout=Cutout(13)), 0, 0, np.arange(50))
     assert (out == 0).all()
+    kept = augment_batch(white(50, 4, 6), Augmentation(cutout=Cutout(7)), 0, 0, np.arange(50))[..., 0] == 255
+    assert (kept == kept[:, :1]).all()  # in all rows the same columns
+    assert set(kept[:, 0].sum(axis=1)) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("settings", [{"cutout": Cutout(5, "mean")}, {"erasing": Erasing(1.0, fill="mean")}])
