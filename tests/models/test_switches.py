@@ -96,7 +96,7 @@ def test_a_network_with_a_switch_trains_and_survives_saving(switch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "switch, reason", [("pooling", "LearnedMix"), ("eca", None), ("resolution", None), ("glu", None)]
+    "switch, reason", [("pooling", "LearnedMix"), *((name, None) for name in SWITCHES if name != "pooling")]
 )
 def test_the_engine_says_which_switches_keras_trains(switch, reason):
     model = build_residual_se(SHAPE, 10, replace(NETWORK, **SWITCHES[switch]))
