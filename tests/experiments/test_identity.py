@@ -48,7 +48,7 @@ def test_a_name_that_is_no_single_folder_is_refused_before_training(name, made_d
 def test_a_result_of_another_step_or_backend_is_taken_and_said_with_its_warnings(finished, name, capsys):
     path, result, load = finished
     write_json(path, result | {name: "another", "warnings": ["no class is predicted"]})
-    assert load() == load()
+    assert load() == load() == json.loads(path.read_text())
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"{path} is used as it is: it was made with {name} another, this process has ")
     assert said[1].startswith("finished before: ") and said[1].endswith(f"accuracy 90.00%, {path}")
