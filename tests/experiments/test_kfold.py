@@ -126,6 +126,8 @@ def test_the_leak_is_measured_on_the_test_images(made_dataset, folders, calls):
     data = replace(made_dataset, y_test=np.arange(100) % 10)
     result = run_kfold("paper", data, "quick", leaky=True, num_folds=2, folders=folders)
     assert result["test_accuracy"] == 1
+    expected = [right(data.y_train[call.validation.indices]) for call in calls.phase]
+    assert result["accuracies"] == pytest.approx(expected) and len(set(expected)) == 2
     assert result["leak"] == pytest.approx(statistics.mean(result["accuracies"]) - 1)
 
 
@@ -153,6 +155,10 @@ def test_leaky_folds_have_the_notebooks_limits_and_their_own_seeds(made_dataset,
         made_dataset.checksum
     }
     assert len({call.checkpoint.path for call in calls.phase}) == 7
+    parts = [(call.training.indices, call.validation.indices) for call in calls.phase[2:5]]
+    assert [tuple(map(len, part)) for part in parts] == [(200, 100)] * 3
+    assert sorted(np.concatenate([validation for _, validation in parts])) == [*range(300)]
+    assert not any(np.intersect1d(*part).size for part in parts)
 
 
 @pytest.mark.parametrize("leaky", [False, True])
