@@ -41,6 +41,7 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.devices import Computing
 from lwcnn.training.phases import Phase, trainable_layer_names
+from lwcnn.training.progress import Progress
 
 ISSUE_FIELDS = {
     "dataset", "data_checksum", "experiment", "preset", "seed", "config", "params", "trainable_params", "macs",
@@ -164,6 +165,19 @@ def test_calibration_error_and_macro_accuracy_are_those_of_the_test_images(made_
     by_class = [correct[data.y_test == label].mean() for label in range(10)]
     assert result["test_macro_accuracy"] == pytest.approx(np.mean(by_class))
     assert result["test_macro_accuracy"] != pytest.approx(result["test_accuracy"])
+
+
+def test_the_display_is_given_the_test_images_with_their_classes(made_dataset, folders):
+    class Keeping(Progress):
+        def end_run(self, *arguments):
+            kept.append(arguments)
+
+    kept: list = []
+    result = run_experiment("single", made_dataset, "smoke", 0, folders, Keeping("none"))
+    ((told, images, classes, path),) = kept
+    assert told == result and path == folders.result("made", "single", "smoke", 0)
+    np.testing.assert_array_equal(images, made_dataset.x_test)
+    assert np.mean(classes == made_dataset.y_test) == result["test_accuracy"]
 
 
 def test_copies_of_an_image_are_never_in_both_parts_of_a_run(made_dataset):
