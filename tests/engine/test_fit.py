@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from lwcnn import fast_fit
+from lwcnn.engine.epoch import Epoch
 from lwcnn.system.errors import LwcnnError
 
 X = np.random.default_rng(0).normal(size=(30, 6, 6, 2)).astype(np.float32)
@@ -163,6 +164,43 @@ def test_history_and_weights_are_those_of_fit(metrics, capfd):
         np.testing.assert_allclose(history.history[name], values, rtol=2e-3, err_msg=name)
     for a, b in zip(ours, weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
+
+
+def test_several_inputs_and_outputs_train_as_in_keras(capfd):
+    def one():
+        keras.utils.set_random_seed(0)
+        inputs = [keras.Input((6, 6, 2)) for _ in range(2)]
+        flat = [layers.Flatten()(layers.Conv2D(4, 3)(images)) for images in inputs]
+        outputs = [layers.Dense(3, name="three")(flat[0]), layers.Dense(2, name="two")(layers.Concatenate()(flat))]
+        model = keras.Model(inputs, outputs)
+        losses = [keras.losses.SparseCategoricalCrossentropy(from_logits=True) for _ in outputs]
+        model.compile(keras.optimizers.SGD(0.02), losses, metrics=[["accuracy"]] * 2)
+        return model
+
+    x, y = [X, X[::-1]], [Y, (np.arange(30) % 2)[:, None]]
+    held_out = tuple([array[:20] for array in part] for part in (x, y))
+    arguments = {"batch_size": 10, "epochs": 2, "verbose": 0, "shuffle": False, "validation_data": held_out}
+    expected, found = one(), one()
+    history = expected.fit(x, y, **arguments).history
+    ours = fast_fit(found, x, y, **arguments).history
+    assert "model.fit" not in capfd.readouterr().err and set(ours) == set(history)
+    for name, values in history.items():
+        np.testing.assert_allclose(ours[name], values, rtol=2e-3, err_msg=name)
+    for a, b in zip(found.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_every_epoch_is_shuffled_anew_and_has_each_image_once_with_its_own_label(monkeypatch):
+    seen, step = [], Epoch.step
+    monkeypatch.setattr(Epoch, "step", lambda self, x, y: seen.append((x[0], y[0])) or step(self, x, y))
+    fast_fit(build(), X, Y, batch_size=7, epochs=2, verbose=0)
+    assert [len(images) for images, _ in seen] == [7, 7, 7, 7, 2] * 2
+    images, labels = map(np.concatenate, zip(*seen))
+    orders = (images[:, None] == X).all((2, 3, 4)).argmax(1).reshape(2, 30)
+    np.testing.assert_array_equal(labels, Y[orders.ravel()])
+    in_order = [*range(30)]
+    assert [sorted(order) for order in orders.tolist()] == [in_order] * 2
+    assert len(np.unique([in_order, *orders], axis=0)) == 3
 
 
 def test_callbacks_act_at_the_end_of_an_epoch():
