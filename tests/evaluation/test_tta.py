@@ -10,7 +10,7 @@ from scipy.ndimage import correlate1d
 from scipy.special import softmax
 
 from lwcnn.cli.main import main
-from lwcnn.evaluation.metrics import accuracy, summarize
+from lwcnn.evaluation.metrics import accuracy, average_probabilities, summarize
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_images, predict_logits, predict_tta
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import save_model
@@ -23,8 +23,17 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def model():
-    return randomize(build_merged_model((12, 12, 3), 10))
+def models(made_dataset):
+    """Two models, each of which predicts several classes: their logits have a mean of zero."""
+    made = [randomize(build_merged_model((12, 12, 3), 10), seed) for seed in range(2)]
+    for one in made:
+        one.layers[-1].bias.assign_sub(predict_logits(one, made_dataset.x_test).mean(axis=0))
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(models):
+    return models[0]
 
 
 def test_each_transform_of_known_images(images):
@@ -96,6 +105,18 @@ def test_transforms_are_a_sequence_of_known_names(model, images):
             predict_tta(model, images, temperature=temperature)
     with pytest.raises(LwcnnError, match="at least one transform"):
         predict_tta(model, images, ())
+
+
+def test_the_command_averages_several_models_with_tta(models, made_npz, made_dataset, tmp_path):
+    paths, written = [str(tmp_path / f"{k}.keras") for k in range(2)], tmp_path / "measured.json"
+    for one, path in zip(models, paths, strict=True):
+        one.save(path)
+    transforms = ["original", "vertical_flip"]
+    assert main(["evaluate", *paths, f"--dataset={made_npz}", f"--json={written}", "--tta", *transforms]) == 0
+    votes = [predict_tta(one, made_dataset.x_test, transforms) for one in models]
+    found = json.loads(written.read_text())["tta"]["accuracy"]
+    assert found == accuracy(average_probabilities(votes), made_dataset.y_test)
+    assert found not in [accuracy(vote, made_dataset.y_test) for vote in votes]
 
 
 def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path, capsys):
