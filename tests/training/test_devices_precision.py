@@ -96,15 +96,15 @@ def test_logits_and_weights_are_float32(build):
 @pytest.mark.parametrize("precision", MIXED)
 def test_mixed_training_is_close_to_float32_and_keeps_a_float32_model(precision, parts):
     plan = get_experiment("paper", "smoke")
-    plan = replace(plan, phases=tuple(replace(phase, batch_size=32) for phase in plan.phases))
+    phases = tuple(replace(phase, batch_size=32) for phase in plan.phases)
+    plan = replace(plan, phases=phases, dropout=0.0)  # whose draws differ by type
     mixed = PhaseSequence(parts, NUM_CLASSES, 0, computing=Computing(precision))
     trained = train_experiment(plan, mixed)
     full = PhaseSequence(parts, NUM_CLASSES, 0)
     plain = train_experiment(plan, full)
     assert {layer.dtype_policy.name for layer in trained.layers} == {"float32"}
     losses, wanted = ([phase["history"][-1]["loss"] for phase in one.records] for one in (mixed, full))
-    assert losses[0] == pytest.approx(wanted[0], rel=0.05)  # dual: no dropout, whose draws differ by type
-    assert losses == pytest.approx(wanted, rel=0.5)
+    assert losses == pytest.approx(wanted, rel=5e-3)
     assert any(np.any(a != b) for a, b in zip(trained.get_weights(), plain.get_weights(), strict=True))
 
 
