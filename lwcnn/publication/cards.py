@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.experiments.recipes.paper import CHANGES
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.experiments.shipped import shipped_file
@@ -76,6 +76,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         title=title[0].upper() + title[1:],
         data=dataset_name(told.dataset),
         path=path,
+        question=f" ({get_experiment(told.experiment).question})" if is_known else "",
         told=told,
         run=run,
         color="color" if shape[2] >= 3 else "gray",

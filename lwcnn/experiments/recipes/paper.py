@@ -142,7 +142,8 @@ PAPER_EXPERIMENTS: dict[str, Recipe] = {
         "the paper's method with batches of 64", derived(_paper, {"dual.batch_size": 64, "phases.*.batch_size": 64})
     ),
     "paper_as_published": Recipe(
-        "the author's code: it converts the dense weights of one branch only, and inverts the freezing", _as_published
+        "the author's code, for MNIST: it converts the dense weights of one branch only and inverts the freezing",
+        _as_published,
     ),
     "paper_both_converted": Recipe(
         "the author's code with the dense weights of both branches converted",
