@@ -78,11 +78,11 @@ def test_the_table_has_what_was_run_the_best_of_a_budget_first(evidence):
     mixup, eca = TECHNIQUES["mixup"].title, TECHNIQUES["eca"].title
     assert [row[0] for row in full] == ["none: the recipe, `full`", mixup]
     assert [row[0] for row in quick] == ["none: the recipe, `quick`", "GELU", eca, mixup]
-    assert [row[2] for row in (*full, *quick)] == ["1", "1", "2", "2", "2", "2"], "seeds"
-    assert [quick[i][4] for i in (0, 2)] == ["89.00 ± 1.41", "91.00 ± 1.41"]
-    assert [row[5][:7] for row in quick] == ["", "+5.50 [", "+2.00 [", "-3.00 ["]
+    assert [row[1] for row in (*full, *quick)] == ["1", "1", "2", "2", "2", "2"], "seeds"
+    assert [quick[i][3] for i in (0, 2)] == ["89.00 ± 1.41", "91.00 ± 1.41"]
+    assert [row[4][:7] for row in quick] == ["", "+5.50 [", "+2.00 [", "-3.00 ["]
     assert [row[-1] for row in quick] == ["1.00", "", "1.50", ""]
-    assert full[1][5].startswith("+3.00 [")
+    assert full[1][4].startswith("+3.00 [")
 
 
 def test_the_figure_has_a_panel_per_budget(evidence):

@@ -34,7 +34,7 @@ from lwcnn.publication.figures.curves import robustness
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.outputs import embed_features
 from lwcnn.publication.figures.style import BASELINE, save_figure
-from lwcnn.publication.figures.tradeoffs import MOST_ACCURATE, OURS, RECORD, pareto_front
+from lwcnn.publication.figures.tradeoffs import MOST_ACCURATE, OURS, PUBLIC, pareto_front
 from lwcnn.publication.names import display_name, is_part
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
@@ -174,7 +174,7 @@ def drawn_points(ax):
 
 
 def test_costs_hold_points_names_and_front():
-    shown = points(("a", 10, 50), ("b", 20, 40), ("c", 30, 90, RECORD), ("", 30, 80))
+    shown = points(("a", 10, 50), ("b", 20, 40), ("c", 30, 90, PUBLIC), ("", 30, 80))
     assert pareto_front(shown)["name"].tolist() == ["a", "c"]
     ax = figures.plot_costs({"cost": shown}, with_front=True).axes[0]
     assert drawn_points(ax).keys() == {(10, 50), (20, 40), (30, 90), (30, 80)}

@@ -606,10 +606,9 @@ def test_wren_fast_is_smaller_than_mlperf_tinys_resnet_more_accurate_and_no_slow
     assert max(machine["load_average_before"], machine["load_average_after"]) < 1.1, "the measurement itself"
     assert machine["device"] == "AMD EPYC (family 25, model 17), 2 cores"
     assert rows["Wren"]["p50_ms"] > 2 * theirs["p50_ms"] and rows["Wren-30k"]["p50_ms"] < rows["large ResNet"]["p50_ms"]
-    (run,) = evidence.network("cifar10", "wren_fast").runs.itertuples()
     assert (
-        f"more accurate ({100 * run.test_accuracy:.1f}%, one seed, against {100 * theirs['accuracy']:.1f}%), and its "
-        f"int8 file is {100 - 100 * ours['size_bytes'] / theirs['size_bytes']:.0f}% smaller"
+        f"more accurate ({100 * ours['accuracy']:.1f}% against {100 * theirs['accuracy']:.1f}%, both as int8 files), "
+        f"and its file is {100 - 100 * ours['size_bytes'] / theirs['size_bytes']:.0f}% smaller"
     ) in README
 
 
@@ -1036,12 +1035,10 @@ def test_no_other_technique_gains_after_60_epochs(evidence):
     alike = ["no_ema", "rand_augment", "mixup", "erasing", "cutout", "color_jitter"]
     names = [*clear, *unclear, *alike]
     trained = {index for index in runs.index if index[0].startswith("technique_")}
-    once = {"stochastic_depth", "no_ema", "erasing", "cutout", "color_jitter"}
-    assert trained == {
-        (f"technique_{name}", seed) for name in (*names, "distilled") for seed in ([0] if name in once else [0, 1])
-    }
+    assert trained == {(f"technique_{name}", seed) for name in (*names, "distilled") for seed in (0, 1)}
+    assert len(trained) == 2 * 14
     found = {name: minus_recipe(evidence, name, "full") for name in names}
-    assert [round(100 * found[name].mean, 1) for name in clear] == [-0.6, -0.8, -1.0, -1.8]
+    assert [round(100 * found[name].mean, 1) for name in clear] == [-0.6, -0.8, -0.8, -1.8]
     assert max(found[name].high for name in clear) < 0
     for name in unclear:
         first, second = found[name].by_seed
@@ -1049,7 +1046,8 @@ def test_no_other_technique_gains_after_60_epochs(evidence):
     assert all(includes_zero(found[name]) for name in alike)
     assert max(one.mean for one in found.values()) < 0.0015
     accuracies = 100 * runs[["test_accuracy", "val_accuracy"]]
-    for name, expected in (("auto_augment", [-0.6, -0.1]), ("trivial_augment", [-0.8, -0.4])):
+    of_both = {"auto_augment": [-0.6, -0.1], "trivial_augment": [-0.8, -0.4], "stochastic_depth": [-0.8, -0.3]}
+    for name, expected in of_both.items():
         points = (accuracies.loc[f"technique_{name}"] - accuracies.loc["residual_se_muon"]).dropna().mean()
         assert points.round(1).tolist() == expected, name
     of = {name: runs.loc[f"technique_{name}"].mean(numeric_only=True) for name in names}

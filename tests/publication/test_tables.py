@@ -56,7 +56,7 @@ def test_latex_is_escaped():
 
 def test_results_have_mean_and_deviation(evidence):
     assert cells(accuracies.accuracies(evidence), "paper")[:9] == [
-        *("mnist", "paper's method (`paper`)", "quick", "14,862", "2", "89.00", "89.00 ± 1.41", "99", "1.5")
+        *("MNIST", "paper's method (`paper`)", "quick", "14,862", "2", "89.00", "89.00 ± 1.41", "99", "1.5")
     ]
 
 
@@ -100,7 +100,7 @@ def test_parts_name_what_was_not_run(tmp_path):
     assert len(table.rows) == 1 + len(PARTS) + len(OPTIMIZERS)
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.markdown().splitlines()[2:]]
     assert lines[0][:5] == ["none; all", "25.00", "", "", "90.00"]
-    shortcuts, se = (next(line for line in lines if line[0] == part) for part in ("shortcuts", "SE"))
+    shortcuts, se = (next(line for line in lines if line[0] == PARTS[key].title) for key in ("residual", "se"))
     assert shortcuts[1:3] == ["not run", "not run"]
     assert shortcuts[4] == "70.00" and shortcuts[5].startswith("+20.00 ["), "what is lost without them"
     assert se[1] == "75.00 ± 35.36"  # 50 and 100, of both seeds
@@ -121,7 +121,7 @@ def test_folds_show_the_leak(tmp_path):
     group = "mnist/paper_as_published/quick"
     write_folds(tmp_path, group, [0.99, 0.995], leaky=True, test_accuracy=0.98, leak=0.0125)
     assert accuracies.folds(Evidence(tmp_path)).markdown().splitlines()[2] == (
-        "| mnist | paper's code (`paper_as_published`), model never reset, as published | quick | 99.00 99.50 | "
+        "| MNIST | paper's code (`paper_as_published`), model never reset, as published | quick | 99.00 99.50 | "
         "99.25 ± 0.35 | 98.00 | +1.25 |"
     )
 
