@@ -27,12 +27,12 @@ SEEDS = (0, 1, 2)
 def measured(weights: str, epochs: int, seed: int, num_images: int, data, folder: Path) -> dict:
     """Trains on images that the seed draws; returns a row."""
     from lwcnn.data.splits import stratified_subset
-    from lwcnn.experiments.finetune import fine_tuning, load_for
+    from lwcnn.experiments.finetune import fine_tuning, load_to_finetune
     from lwcnn.experiments.recipes import get_experiment, with_settings
     from lwcnn.experiments.run import Folders, run_experiment
 
     chosen = stratified_subset(data.y_train, num_images, seed)
-    few = load_for(NETWORK, ((data.x_train[chosen], data.y_train[chosen]), (data.x_test, data.y_test)))
+    few = load_to_finetune(NETWORK, ((data.x_train[chosen], data.y_train[chosen]), (data.x_test, data.y_test)))
     if weights == "trained":
         plan = fine_tuning(NETWORK, few.spec)
     else:

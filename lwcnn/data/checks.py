@@ -12,7 +12,7 @@ from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import decode_name, one_line
 
 MAX_CHANNELS = 4
-MAX_COPIES = 0.01  # fraction of test images that may be training images without a warning: their hashes are short
+MAX_COPIES = 0.01  # fraction of test images that may be, or by short hashes seem to be, training images, unwarned
 PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 _log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL
+from PIL import Image, ImageFile
 
 from lwcnn.data.image_files import (
     NUM_COPIES,
@@ -149,11 +150,13 @@ def _read_cached(folder: Path, parts: dict[str, Files], names: list[str], size: 
 
 def _key(folder: Path, parts: dict[str, Files]) -> str:
     """Returns a hash of what decides which images there are and which of them can be read."""
-    digest = hashlib.sha256(f"5 {PIL.__version__}".encode())  # version of the arrays, and of their reader
+    Image.init()  # loads Pillow's own plugins, so that their list is the same in every call
+    reader = PIL.__version__, sorted(Image.OPEN), ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+    digest = hashlib.sha256(f"5 {reader}".encode())  # version of the arrays
     for part, files in parts.items():
         for name, file in files:
-            status = file.stat() if file.exists() else None
-            about = status and (status.st_size, status.st_mtime_ns, os.access(file, os.R_OK))
+            status = file.stat() if os.access(file, os.R_OK) else None
+            about = status and (status.st_size, status.st_mtime_ns)
             digest.update(repr((part, name, file.relative_to(folder), about)).encode(errors="surrogateescape"))
     return digest.hexdigest()
 

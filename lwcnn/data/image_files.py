@@ -78,8 +78,9 @@ def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.nd
             image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image.convert("RGBA"))
         image = image.convert(_MODES[channels])
         if image.size != (width, height):
-            bands = [band.resize((width, height), Image.Resampling.BILINEAR) for band in image.split()]
-            image = Image.merge(image.mode, bands)  # as one, Pillow would weight colors by the fourth channel
+            parts = image.split() if channels == 4 else [image]  # else Pillow weights colors by the fourth channel
+            parts = [part.resize((width, height), Image.Resampling.BILINEAR) for part in parts]
+            image = Image.merge(image.mode, parts) if channels == 4 else parts[0]
         return np.asarray(image, np.uint8).reshape(shape)
 
 

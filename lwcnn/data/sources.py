@@ -50,10 +50,10 @@ def cache_folder() -> Path:
 
 
 def keep_in_cache(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
-    """Writes an .npz file, unless the disk is full or read-only; deletes those beside it unused for 30 days."""
+    """Writes an .npz file, unless the disk is full or read-only; deletes files beside it unused for 30 days."""
     with contextlib.suppress(LwcnnError, OSError):
         save_npz(path, compressed, **arrays)
-        for other in path.parent.iterdir():
+        for other in filter(Path.is_file, path.parent.iterdir()):
             if time.time() - other.stat().st_atime > _MAX_UNUSED:
                 other.unlink()
 

@@ -11,7 +11,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.experiments.recipes.paper import CHANGES
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.experiments.shipped import shipped_file
-from lwcnn.models.description import Description, model_checksum, read_description, read_input_shape
+from lwcnn.models.description import Description, model_checksum, read_archive, read_description, read_input_shape
 from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
 from lwcnn.publication.names import command_name, dataset_name, display_name, named
@@ -102,6 +102,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         else "",
         hardest=_hardest(told, run),
         warnings="".join(f"- Warning: {warning}.\n" for warning in run.get("warnings") or []),
+        alone=", after `import lwcnn`" if b"lwcnn>" in read_archive(path)["config.json"] else " alone",
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {images}",
     )

@@ -48,18 +48,24 @@ def _acquire(lock: Path, on_wait: Callable[[], None]) -> int:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, lock)
             except BlockingIOError:
                 on_wait()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _flock(descriptor, fcntl.LOCK_EX, lock)
             # The previous holder may have removed the lock file that this process opened.
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
                     return descriptor
-        except BaseException as error:
+        except BaseException:
             os.close(descriptor)
-            if isinstance(error, OSError) and error.errno:
-                advice = f"Use a folder on a disk that has file locks ({error.strerror})"
-                raise wrong(advice, str(lock)) from error
             raise
         os.close(descriptor)
+
+
+def _flock(descriptor: int, how: int, lock: Path) -> None:
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise wrong(f"Use a folder on a disk that has file locks ({error.strerror})", str(lock)) from error

@@ -271,7 +271,7 @@ def _schedule_dropout(model: keras.Model, network: keras.Model, phase: Phase, ep
     if not dropouts or not all(hasattr(layer, "seed_generator") for layer in dropouts):
         advice = (
             f"Leave out dropout in phase {phase.name!r}, or give a model with Dropout layers of a rate above 0 "
-            "(with 0 they have no random generator; image_side, fine-tuning and loading make such copies)"
+            "(Keras gives a layer of rate 0 no random generator, nor its copies for image_side and fine-tuning)"
         )
         raise wrong(advice, f"{phase.dropout} for {model.name}")
     first, last = phase.dropout

@@ -54,7 +54,7 @@ class Phase(Settings):
         batch_size: Integer of 1 or more. Number of images per step.
         mixing: MixUp and CutMix settings. None mixes no images.
         dropout: (first, last), floats in [0, 1). Rates of the model's `Dropout` layers in the first and the last epoch,
-            linear between them. Those with a `noise_shape`, as of stochastic depth, keep their rate. If None, all do.
+            linear between them; layers with a `noise_shape`, as for stochastic depth, keep theirs. If None, all do.
         monitor: Quantity that decides which epoch is better: "val_accuracy", or "val_loss", the cross-entropy on the
             validation images, which the history then records.
         start_from_epoch: Integer of 0 or more. Number of epochs before early stopping begins, as in Keras's

@@ -142,7 +142,7 @@ PAPER_EXPERIMENTS: dict[str, Recipe] = {
         "the paper's method with batches of 64", derived(_paper, {"dual.batch_size": 64, "phases.*.batch_size": 64})
     ),
     "paper_as_published": Recipe(
-        "the author's code, for MNIST: it converts the dense weights of one branch only and inverts the freezing",
+        "the author's code, published for MNIST only: converts one branch's dense weights and inverts the freezing",
         _as_published,
     ),
     "paper_both_converted": Recipe(

@@ -1,5 +1,5 @@
 # ruff: noqa: F401
-"""Figures as functions that return the figure, most of them on a given axis or a new one; three prepare what is drawn.
+"""Functions that draw a figure, most on a given axis or a new one, and return it; three others prepare what is drawn.
 
 None of them trains, shows or saves. `lwcnn.publication.figures.catalogue` draws the committed figures from results.
 """

@@ -138,7 +138,7 @@ def folds(inputs: Inputs) -> Figure:
     axes[0].set(xlabel="fold", ylabel="accuracy on the fold, %", ylim=up_to_100(*axes[0].get_ylim()))
     if len(axes[0].get_legend_handles_labels()[1]) > 1:
         axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
-    else:  # the next panel's title
+    else:  # the next panel's title names the only procedure
         axes[0].get_legend().remove()
     for (name, some), ax in zip(recorded, axes[1:]):
         for fold, phases in zip(some["fold"], some["history"]):
