@@ -1,5 +1,7 @@
 """What the benchmarks behind the published tables measure, on cases with known answers."""
 
+import ast
+import importlib.util
 import runpy
 
 import keras
@@ -8,6 +10,16 @@ import pytest
 from made_data import ROOT
 
 BOX = (0, 0, 4, 4)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_from_the_package_is_there(path):
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    for node in nodes:
+        if node.module.startswith("lwcnn"):
+            module = importlib.import_module(node.module)
+            missing = [one.name for one in node.names if not hasattr(module, one.name)]
+            assert all(importlib.util.find_spec(f"{node.module}.{name}") for name in missing), missing
 
 
 @pytest.fixture(scope="module")
