@@ -24,7 +24,9 @@ from lwcnn.system.errors import LwcnnError, wrong
 CONNECT_SECONDS = 10  # from the first packet on; a healthy cluster takes two
 CHECK_SECONDS = 120
 MAX_RETRIES = 20  # a run that kills its worker each time must not run forever
-_PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN_OPTS")
+_PASSED_ON = (
+    "KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN_OPTS", "XLA_PYTHON_CLIENT_PREALLOCATE",
+)  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -129,7 +129,19 @@ def _follow(futures: Mapping[Future[int], Job], style: str) -> None:
             for future in done:
                 if _has_failed(future):
                     job = futures[future]
-                    print(f"{job.name}: {future.exception() or job.last_line}", file=sys.stderr, flush=True)
+                    print(
+                        f"{job.name}: {future.exception() or _reason(job, future.result())}",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+
+
+def _reason(job: Job, code: int) -> str:
+    """Returns the error that a job told or, if it told none, how it ended and where its log is."""
+    if job.last_line.startswith(ERROR):
+        return job.last_line
+    how = f"killed by signal {-code}, perhaps for lack of memory" if code < 0 else f"ended with exit code {code}"
+    return f"{how}, see {job.log}: {job.last_line}"
 
 
 def _has_failed(future: Future[int]) -> bool:

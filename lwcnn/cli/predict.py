@@ -40,7 +40,9 @@ ARGUMENTS: Arguments = {
         "file to write (default, and for -: standard output)",
         type=lambda text: None if text == "-" else output_file(text),
     ),
-    "--dataset": option("dataset whose class names are written (default: from MODEL)", type=dataset_source),
+    "--dataset": option(
+        "dataset that chooses the weights of a network and the class names (default: from MODEL)", type=dataset_source
+    ),
     "--classes": option("text file of class names in order of the labels, one per line", type=path, metavar="FILE"),
     **DATA_DIR,
 }

@@ -1,6 +1,7 @@
 """The command `lwcnn run`: the paper's whole method on the available data."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from lwcnn.cli.arguments import SEED, Arguments, option
@@ -29,9 +30,9 @@ def run(options: argparse.Namespace) -> None:
     result = run_experiment("paper", data, preset, options.seed, folders, progress, notice)
     print(_run_table(data, result))
     print(f"\nresult {folders.result(data.name, 'paper', preset, options.seed)}")
-    release_and_print(data, "paper", preset, folders)
+    model = release_and_print(data, "paper", preset, folders)
     _loudly(notice)
-    print(_next_steps(data.name, preset, folders.best_model(data.name, "paper")))
+    print(_next_steps(data.name, preset, model))
 
 
 def _run_table(data: Dataset, result: dict) -> str:
@@ -55,8 +56,8 @@ def _run_table(data: Dataset, result: dict) -> str:
     return f"\n{data.name}, `paper`, preset {result['preset']}, seed {result['seed']}, {result['device']}\n{table}"
 
 
-def _next_steps(dataset: str, preset: str, model: Path) -> str:
-    """The accuracy of shipped networks, and three commands to run next."""
+def _next_steps(dataset: str, preset: str, model: Path | None) -> str:
+    """The accuracy of shipped networks, and commands to run next."""
     shipped = {name: told for (name, trained_on), told in trained_networks().items() if trained_on == dataset}
     lines = [f"This was the preset `{preset}`."]
     paper = shipped.get("paper")
@@ -66,10 +67,11 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
         best = max(shipped, key=lambda name: shipped[name].test_accuracy)
         lines.append(f"`{best}`, the most accurate network shipped, reaches {shipped[best].test_accuracy:.2%}.")
     option = " --dataset digits" if dataset == "digits" else ""
-    if preset == "full":
-        commands = {f"lwcnn evaluate {model}": "all metrics of this model"}
-    else:
-        commands = {f"lwcnn train paper{option} --preset full": "the method with all its epochs"}
+    commands = {}
+    if preset != "full":
+        commands[f"lwcnn train paper{option} --preset full"] = "the method with all its epochs"
+    elif model:
+        commands[f"lwcnn evaluate {shlex.quote(str(model))}"] = "all metrics of this model"
     commands |= {
         f"lwcnn train wren{option} --preset full": "a more accurate network, trained here",
         "lwcnn predict wren-30k photo.png": "a trained network, on your own photo",

@@ -112,9 +112,9 @@ def _train_runs(options: argparse.Namespace, data: Dataset, plans: list[Experime
     from lwcnn.experiments.run import run_experiment
 
     folders, computing = arguments.get_folders(options), Computing(options.precision, options.devices)
-    failed = []
+    failed, boards = [], options.tensorboard if environment.process_id() == 0 else None  # the first process writes
     for seed, plan in itertools.product(options.seeds, plans):
-        board = options.tensorboard and options.tensorboard / data.name / plan.name / options.preset / f"seed{seed}"
+        board = boards and boards / data.name / plan.name / options.preset / f"seed{seed}"
         progress = _open_progress(options.progress, f"{data.name} {plan.name} {options.preset} seed {seed}", board)
         try:
             run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)

@@ -27,7 +27,7 @@ def shipped_file(name: str, dataset: str) -> Path:
 
 
 def model_file(model: StrPath, dataset: str | None = None) -> Path:
-    """Returns the .keras file of a model, given as a path or as a network's name with a dataset.
+    """Returns the .keras file of a model, given as a path or as a network's (or its experiment's) name with a dataset.
 
     Without weights for that dataset, and by default, they are those of the network's first row in `list_models`.
     """
@@ -38,8 +38,9 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
         return path
     if path.suffix == ".keras":
         raise wrong("There is no such model: check the path", model)
-    require_known("model, neither a .keras file nor a trained network", str(model), NETWORKS)
-    files = [shipped_file(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]
+    name = next((name for name, experiment in NETWORKS.items() if experiment == str(model)), str(model))
+    require_known("model, neither a .keras file nor a trained network", name, NETWORKS)
+    files = [shipped_file(name, one) for one in sorted(_DATASETS, key=lambda one: one != dataset)]
     found = next((path for path in files if path.exists()), None)
     if found is None:
         raise wrong("This installation has no trained networks: install the wheel of lwcnn", repr(model))

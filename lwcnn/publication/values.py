@@ -98,8 +98,15 @@ def _share_of_convolutions(model: keras.Model) -> Measurement:
     return percent(count / model.count_params(), 1, origin=f"{count:,} of {model.count_params():,}")
 
 
+def _require_alike(ours: Network, other: Network) -> None:
+    if other.dataset != ours.dataset or other.preset not in (None, ours.preset):
+        found = " and ".join(f"{one.dataset}/{one.experiment}/{one.preset}" for one in (ours, other))
+        raise wrong("Compare experiments on one dataset, with one preset", found)
+
+
 def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     """Returns the difference to another experiment, for the largest preset that both were run with."""
+    _require_alike(ours, other)
     for preset in (ours.preset,) if ours.preset else PRESETS_BY_SIZE:
         with suppress(MissingInput):
             return gain(replace(ours, preset=preset).minus(other.experiment), origin=preset)
@@ -108,6 +115,7 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
 
 
 def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:
+    _require_alike(ours, other)
     other = replace(other, preset=ours.runs["preset"].iloc[0])
     runs = ours.runs.merge(other.runs, on="seed", suffixes=("", "_before"))
     if runs.empty:

@@ -15,7 +15,7 @@ import pytest
 from made_data import ROOT, describe, randomize, write_npz
 from scipy.special import softmax
 
-from lwcnn.cli import run
+from lwcnn.cli import jobs, run
 from lwcnn.cli.arguments import image_size
 from lwcnn.cli.main import main
 from lwcnn.cli.search import _train_trials
@@ -78,6 +78,14 @@ def test_jobs_report_failed_runs(tmp_path, arguments, capsys):
     (tmp_path / "results" / name).write_text("a file where a folder is needed")
     assert main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *arguments]) == 1
     assert "paper seed 0, paper seed 1" in capsys.readouterr().err
+
+
+def test_a_job_that_was_killed_says_so():
+    job = SimpleNamespace(last_line="all 3/15, loss 1.2", log=Path("runs/a.log"))
+    assert jobs._reason(job, -9) == "killed by signal 9, perhaps for lack of memory, see runs/a.log: all 3/15, loss 1.2"
+    assert jobs._reason(job, 1) == "ended with exit code 1, see runs/a.log: all 3/15, loss 1.2"
+    job.last_line = "lwcnn: error: Give a seed"
+    assert jobs._reason(job, 1) == job.last_line
 
 
 @pytest.mark.parametrize("jobs", [[], ["--jobs=2"]])
@@ -194,6 +202,7 @@ def test_what_comes_after_a_run_has_its_figures_from_the_files():
     assert "--dataset" not in text
     text = run._next_steps("digits", "full", Path("runs/models/x.keras"))
     assert text.count("  lwcnn ") == 3 and "lwcnn evaluate runs/models/x.keras" in text and "reaches" not in text
+    assert run._next_steps("digits", "full", None).count("  lwcnn ") == 2
 
 
 def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):

@@ -98,7 +98,7 @@ def test_a_data_set_is_loaded_as_the_model_takes_it(tmp_path, caplog):
 def test_a_name_stands_for_its_experiment_and_its_file():
     for name, experiment in NETWORKS.items():
         assert get_experiment(name).name == experiment
-    assert model_file("wren") == ROOT / "models/cifar10-residual_se_muon.keras"
+    assert model_file("wren") == model_file("residual_se_muon") == ROOT / "models/cifar10-residual_se_muon.keras"
     assert model_file("paper", "mnist") == ROOT / "models/mnist-paper.keras"
     assert read_description(model_file("paper", "my.npz")).dataset == "cifar10"
     assert model_file(ROOT / "models/mnist-paper.keras") == ROOT / "models/mnist-paper.keras"

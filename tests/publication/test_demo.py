@@ -78,15 +78,19 @@ def test_an_answer_has_probabilities_a_heatmap_and_both_files(wren, monkeypatch)
 def test_a_network_is_converted_once(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     converted_before = []
-    monkeypatch.setattr(network, "to_litert", lambda model: converted_before.append(model) or b"float")
-    monkeypatch.setattr(network, "to_litert_int8", lambda model, images: b"int8")
+
+    def convert(model, name, images=None):
+        converted_before.append(name)
+        return {"litert": b"float", "litert-int8": b"int8"}[name]
+
+    monkeypatch.setattr(network, "convert", convert)
     for _ in range(2):
         assert open_network("wren-s", find_examples()).files == {"float32": b"float", "int8": b"int8"}
-    assert len(converted_before) == 1
+    assert len(converted_before) == 2
     (kept,) = (tmp_path / "datasets" / "converted").iterdir()
     os.utime(kept, (time.time() - 31 * 86_400, 0))
     open_network("wren-s", find_examples()[:6])  # calibrated on other images
-    assert len(converted_before) == 2
+    assert len(converted_before) == 4
     (other,) = (tmp_path / "datasets" / "converted").iterdir()
     assert other != kept, "what was not used for a month is deleted"
 

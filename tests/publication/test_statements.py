@@ -17,11 +17,12 @@ from lwcnn.data.known import CLASS_NAMES
 from lwcnn.evaluation.metrics import expected_calibration_error
 from lwcnn.evaluation.statistics import paired_difference
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.recipes import PRESETS, get_experiment
+from lwcnn.experiments.recipes import NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS, TECHNIQUES
-from lwcnn.experiments.results import load_correct
+from lwcnn.experiments.results import load_correct, load_exports
+from lwcnn.models.description import model_checksum
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication.claims import CLAIMED_GAINS, GOALS, PAPER_ACCURACY, PUBLISHED
 from lwcnn.publication.evidence import Evidence, untrained_network, where
@@ -29,7 +30,7 @@ from lwcnn.publication.figures import tradeoffs
 from lwcnn.publication.figures.inputs import VARIANTS, Inputs
 from lwcnn.publication.names import display_name
 from lwcnn.publication.tables.ablations import CHANGES
-from lwcnn.publication.tables.networks import CALIBRATED, headline
+from lwcnn.publication.tables.networks import CALIBRATED, README_NETWORKS, headline
 from lwcnn.publication.values import resolve
 from lwcnn.system.files import read_json
 
@@ -783,6 +784,12 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_10k_is_half_of_th
     for experiment in ("paper", "residual_se", "residual_se_small", "residual_se_distilled", "residual_se_muon"):
         assert set(runs[runs["experiment"] == experiment].groupby("dataset").size()) <= {1, 3}
     assert len(rows) == 9
+    counts = {name: len(evidence.network("cifar10", NETWORKS[name], "full").runs) for name in README_NETWORKS}
+    assert counts.pop("wren-fast") == 2 and set(counts.values()) <= {1, 3}
+    fast = evidence.network("cifar10", "wren_fast", "full").runs
+    assert fast["test_accuracy"].nunique() == 1 and "of two, which are equal to two decimals" in README
+    slow, quick = sorted(fast["train_seconds"] / 60, reverse=True)
+    assert f"the mean of {slow:.0f} and {quick:.0f} minutes on two types of processor" in README
     ours, paper = (evidence.network("cifar10", name, "full").runs for name in ("wren_10k", "paper"))
     assert ours["params"].iloc[0] == pytest.approx(paper["params"].iloc[0] / 2, rel=0.01)
     tuned = evidence.network("cifar10", "paper_tuned", "full").runs
@@ -791,6 +798,13 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_10k_is_half_of_th
     assert round(ours["macs"].iloc[0] / paper["macs"].iloc[0]) == 4
     memory = [evidence.network("cifar10", name).int8["arena_bytes_estimated"] for name in ("wren_10k", "paper")]
     assert round(memory[0] / memory[1]) == 9
+
+
+def test_exports_and_latencies_are_of_the_released_models(evidence):
+    released = {path.name: model_checksum(path) for path in (ROOT / "models").glob("*.keras")}
+    measured = [*evidence.benchmark("bench")["models"], *load_exports(evidence.folder).to_dict("records")]
+    assert len(measured) > 100
+    assert [one["model"] for one in measured if released.get(one["model"]) != one["model_sha256"]] == []
 
 
 def test_make_run_reaches_what_the_readme_says(evidence):

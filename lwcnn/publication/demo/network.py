@@ -17,7 +17,7 @@ from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.evaluation.predict import input_shape, predict_logits
 from lwcnn.experiments.shipped import model_file
 from lwcnn.export.bench.measure import time_calls
-from lwcnn.export.convert import draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.convert import convert, draw_calibration_images
 from lwcnn.export.formats import PACKAGES, LitertModel
 from lwcnn.models.description import model_checksum, read_description
 from lwcnn.models.io import load_model
@@ -92,11 +92,12 @@ def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
 
 def litert_files(path: Path, model: keras.Model, images: np.ndarray) -> dict[str, bytes]:
     """Returns a model's LiteRT files by precision, "float32" and "int8", calibrated on the images."""
-    made_from = f"{model_checksum(path)} {environment.versions(PACKAGES)}"
+    made_from = f"{model_checksum(path)} {environment.versions(PACKAGES)} {environment.commit()}"
     digest = hashlib.sha256(made_from.encode() + images.tobytes()).hexdigest()
     kept = cache_folder() / "converted" / f"{path.stem}-{digest[:12]}.npz"
     with contextlib.suppress(LwcnnError):  # not there, or damaged
         return {precision: content.tobytes() for precision, content in load_npz(kept).items()}
-    files = {"float32": to_litert(model), "int8": to_litert_int8(model, draw_calibration_images(images, len(images)))}
+    chosen = draw_calibration_images(images, len(images))
+    files = {"float32": convert(model, "litert"), "int8": convert(model, "litert-int8", chosen)}
     keep_in_cache(kept, {name: np.frombuffer(content, np.uint8) for name, content in files.items()}, compressed=True)
     return files

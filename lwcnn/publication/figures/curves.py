@@ -139,7 +139,7 @@ def folds(inputs: Inputs) -> Figure:
     if len(axes[0].get_legend_handles_labels()[1]) > 1:
         axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
     else:  # the next panel's title names the only procedure
-        axes[0].get_legend().remove()
+        axes[0].legend_ = None
     for (name, some), ax in zip(recorded, axes[1:]):
         for fold, phases in zip(some["fold"], some["history"]):
             values = [100 * record["val_accuracy"] for phase in phases for record in phase["history"]]
