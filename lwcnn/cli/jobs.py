@@ -129,11 +129,8 @@ def _follow(futures: Mapping[Future[int], Job], style: str) -> None:
             for future in done:
                 if _has_failed(future):
                     job = futures[future]
-                    print(
-                        f"{job.name}: {future.exception() or _reason(job, future.result())}",
-                        file=sys.stderr,
-                        flush=True,
-                    )
+                    reason = future.exception() or _reason(job, future.result())
+                    print(f"{job.name}: {reason}", file=sys.stderr, flush=True)
 
 
 def _reason(job: Job, code: int) -> str:

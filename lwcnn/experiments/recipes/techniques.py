@@ -27,7 +27,7 @@ from lwcnn.models.configs import Stage
 @dataclass(frozen=True)
 class Technique:
     title: str  # in tables
-    group: str  # in tables
+    group: str  # of the settings that it changes
     changes: dict[str, Any]  # settings by path
     sides: tuple[int | None, ...] = (None,)  # of the images in each phase; phases are equally long
     kind: type[NetworkExperiment] = NetworkExperiment
