@@ -1,4 +1,4 @@
-"""Reliable Ctrl-C handling: Python ignores a KeyboardInterrupt that is raised in a destructor."""
+"""Reliable Ctrl-C handling: Python ignores a KeyboardInterrupt in a destructor, and a library may replace it."""
 
 import contextlib
 import signal
@@ -17,6 +17,9 @@ def _interrupt(*_) -> None:
 def recorded() -> Iterator[None]:
     """Records Ctrl-C within a block, so that `check` can raise a KeyboardInterrupt that Python ignored.
 
+    An error that ends the block after Ctrl-C becomes a KeyboardInterrupt: a `ZipFile` that is interrupted while it
+    writes, for example, raises a ValueError instead.
+
     Has no effect outside the main thread or where another handler is set.
     """
     _interrupted.clear()
@@ -27,6 +30,9 @@ def recorded() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
+    except Exception:
+        check()
+        raise
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -1,11 +1,13 @@
 """The command line: what it prints, what it writes, and how it fails."""
 
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -284,7 +286,8 @@ def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on(tmp_path, arguments)
             break
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 130 and "run the same command again to resume" in error and "Traceback" not in error
+    assert process.returncode == 130, error
+    assert "run the same command again to resume" in error and "Traceback" not in error
     assert not [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
@@ -313,6 +316,23 @@ def test_ctrl_c_that_python_drops_in_a_destructor_is_heeded_at_the_next_epoch(mo
     finally:
         signal.signal(signal.SIGINT, before)
     assert reached == ["after the destructor"]
+
+
+def test_ctrl_c_that_a_library_replaces_by_its_own_error_is_still_an_interruption(monkeypatch, capsys, arguments):
+    def training(*_, **__):
+        with zipfile.ZipFile(io.BytesIO(), "w") as archive:
+            member = archive.open("a", "w")  # open, so that the end of the block raises ValueError
+            member.write(b"bytes")
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr("lwcnn.experiments.run.run_experiment", training)
+        assert main(["train", "paper", "--preset=smoke", *arguments]) == 130
+        assert "run the same command again to resume" in capsys.readouterr().err
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_help_has_examples(capsys):
