@@ -105,6 +105,7 @@ TECHNIQUES: dict[str, Technique] = {
         step_decay=("rate / 10, twice", {"learning_rate": 0.01, "warmup": None, "drops": (0.5, 0.75)}),
     ),
     "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", {}, (None,) * 3),
+    "cyclical": Technique("cyclical rate, 3 cycles", "schedule", {"phases.0.optimizer.warmup": 0.5}, (None,) * 3),
     "resizing": Technique("resizing: 16, 24, 32", "schedule", {}, (16, 24, None)),
     "snapshots": Technique("snapshot ensemble", "schedule", {}, (None,) * 3, SnapshotExperiment),
     "distilled": Technique("distilled from Wren-100k", "distillation", {}, teacher=WREN_100K),
@@ -118,6 +119,7 @@ TECHNIQUES: dict[str, Technique] = {
         relu=("ReLU", {"activation": "relu"}),
         glu=("gated expansion, ECA", {"stages.*.expansion": 1.25, "block": "glu", "attention": "eca"}),
         cbam=("CBAM-lite", {"block": "cbam"}),
+        plain=("full convolutions", {"block": "plain", "stem": 32, "stages": (Stage(20, 2, 3), Stage(32, 2, 3))}),
         branches=("parallel kernels", {"branch_kernels": (1, 3)}),
         average_pooling=("average pooling", {"pooling": "average"}),
         resolution=(
