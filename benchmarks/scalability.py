@@ -2,7 +2,7 @@
 
 Each point is a short training in a process of its own: `EXPERIMENTS` on `NUM_IMAGES` training images, and then the test
 images once. Time is the processor time, summed over threads for an epoch, after a warm-up that compiles; memory is the
-process's peak, with all images of the dataset in it. CIFAR-100 is not part of the project. Run
+process's peak, with all images of the dataset in it. Run
 
     LWCNN_DATA_DIR=... python benchmarks/scalability.py --json results/scalability.json
 

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,15 +27,6 @@ TIMEOUTS = (6, 20)  # seconds: to connect, and for a single read
 
 _MAX_UNUSED = 30 * 24 * 3600  # seconds
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A dataset found on this machine: a description without an absolute path, and the function that reads it."""
-
-    description: str
-    read: Callable[[], DatasetParts]
-    is_cache: bool = False  # in Keras's cache, from which it may be downloaded again
 
 
 def cache_folder() -> Path:
@@ -80,13 +70,14 @@ def _read_found(name: str, data_dir: StrPath | None, download: bool) -> tuple[Da
     source = _find_source(name, data_dir)
     if source is None:
         return None
+    description, read, is_cache = source
     try:
-        return source.read(), source.description
+        return read(), description
     except Unavailable:
         raise
     except LwcnnError:
         # An invalid file of the user must be reported; an invalid cache can be downloaded again.
-        if not (source.is_cache and download):
+        if not (is_cache and download):
             raise
         return None
 
@@ -94,13 +85,17 @@ def _read_found(name: str, data_dir: StrPath | None, download: bool) -> tuple[Da
 def find_dataset(name: str, data_dir: StrPath | None = None) -> str | None:
     """Describes where a named dataset would be read from; None if it is not on this machine."""
     source = _find_source(name, data_dir)
-    return None if source is None else source.description
+    return source and source[0]
 
 
-def _find_source(name: str, data_dir: StrPath | None) -> Source | None:
-    """Finds a named dataset in `data_dir` or LWCNN_DATA_DIR, or else in Keras's cache; None if it is in neither."""
+def _find_source(name: str, data_dir: StrPath | None) -> tuple[str, Callable[[], DatasetParts], bool] | None:
+    """Finds a named dataset in `data_dir` or LWCNN_DATA_DIR, or else in Keras's cache; None if it is in neither.
+
+    Returns a description without an absolute path, the function that reads it, and whether it is in Keras's cache,
+    from which it may be downloaded again.
+    """
     if name == "digits":
-        return Source("scikit-learn's digits, enlarged from 8x8 to 28x28", formats.read_digits)
+        return "scikit-learn's digits, enlarged from 8x8 to 28x28", formats.read_digits, False
     places = [(cache_folder(), "Keras's cache", True)]
     given, setting = (data_dir, "data_dir") if data_dir else (os.environ.get(DATA_DIR_VARIABLE), DATA_DIR_VARIABLE)
     if given:
@@ -112,11 +107,11 @@ def _find_source(name: str, data_dir: StrPath | None) -> Source | None:
     for folder, place, is_cache in places:
         npz = folder / f"{name}.npz"
         if npz.exists():
-            return Source(f"{place}/{npz.name}", partial(formats.read_npz, npz), is_cache)
+            return f"{place}/{npz.name}", partial(formats.read_npz, npz), is_cache
         marker = ENTRIES[name]["marker"]
         for inner in ENTRIES[name]["folders"]:
             if formats.find_file(folder / inner, marker) if marker else (folder / inner).is_dir():
-                return Source(f"{place}/{inner}", partial(formats.read_official, name, folder / inner), is_cache)
+                return f"{place}/{inner}", partial(formats.read_official, name, folder / inner), is_cache
     return None
 
 

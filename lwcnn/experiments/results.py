@@ -36,7 +36,7 @@ _BY_CLASS = {"per_class_accuracy": dict, "confusion_matrix": list | None}
 _COSTS = dict.fromkeys(("params", "macs", "num_train_images", "num_val_images"), int)
 _RUN = _NAMES | _COSTS | _ACCURACIES | _BY_CLASS | {"history": list, "weights": object, "config": dict} | _PROVENANCE
 _FOLDS = _NAMES | {"leaky": bool, "accuracies": list, "fold_histories": list} | _PROVENANCE
-_EXPORT = {"model": str, "format": str, "dataset": str}
+_EXPORT = {"model": str, "format": str, "dataset": str, "experiment": str}
 _NETWORK = {"model": str, "params": int, "macs": int, "float32_bytes": int, "memory_mb": dict}
 _TRIAL_KEYS = ("trial", "dataset", "data_checksum", "seed", "epochs", "val_accuracy", "params", "macs", "train_seconds")
 
@@ -94,9 +94,8 @@ def load_trials(folder: StrPath) -> pd.DataFrame:
 
 
 def load_exports(folder: StrPath) -> pd.DataFrame:
-    """Loads the record of every exported model: a row per file; `experiment` names the network, if it is recorded."""
-    frame = _frame(Path(folder).glob("export/*.json"), _EXPORT)
-    return frame.assign(experiment=frame.get("experiment", ""))
+    """Loads the record of every exported model: a row per file; `experiment` names the network."""
+    return _frame(Path(folder).glob("export/*.json"), _EXPORT)
 
 
 def load_latencies(folder: StrPath) -> pd.DataFrame:

@@ -73,6 +73,7 @@ _QUANTITIES: dict[str, Callable[[Network], Value]] = {
     "MiB with two slots": lambda one: _mebibytes(3 * one.untrained.count_params()),
     "memory": lambda one: Measurement(memory(one.untrained)["total"], "MB", 1, origin="counted"),
     "int8 accuracy": lambda one: percent(one.int8["accuracy_exported"], origin="int8"),
+    "int8 RAM": lambda one: f"{one.int8['arena_bytes_estimated'] / 1000:.0f}",
     "int8 bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
     "share of convolutions": lambda one: _share_of_convolutions(one.untrained),
 }
@@ -109,7 +110,9 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     _require_alike(ours, other)
     for preset in (ours.preset,) if ours.preset else PRESETS_BY_SIZE:
         with suppress(MissingInput):
-            return gain(replace(ours, preset=preset).minus(other.experiment), origin=preset)
+            found = replace(ours, preset=preset).minus(other.experiment)
+            seeds = len(found.p_values)
+            return gain(found, origin=f"{preset}, {seeds} seed{'s' if seeds > 1 else ''}")
     commands = [one.train_command(ours.preset or "quick", (0, 1, 2)) for one in (ours, other)]
     raise MissingInput(" and ".join(f"`lwcnn {command} --results {evidence.folder}`" for command in commands))
 
@@ -226,7 +229,7 @@ _KEYS = {
 
 _COLUMNS = dict.fromkeys(("accuracy", "test_accuracy", "int8_accuracy"), ".2%")
 _COLUMNS |= dict.fromkeys(("ece", "mean_iou", "average_precision"), ".1%")
-_COLUMNS |= {"params": ",.0f", "size_bytes": ",.0f", "p50_ms": ".3f", "median": ".1f"}
+_COLUMNS |= {"params": ",.0f", "size_bytes": ",.0f", "int8_gzip_bytes": ",.0f", "p50_ms": ".3f", "median": ".1f"}
 """Columns of benchmarks and their formats."""
 
 _GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"

@@ -130,6 +130,28 @@ def test_a_phase_on_smaller_images_trains_the_same_weights(monkeypatch):
     np.testing.assert_array_equal(model.get_layer("stem_norm").gamma, np.full(8, 4))
 
 
+@pytest.mark.parametrize(
+    "name, shares",
+    [("warm_restarts", (0, 1, 0.9045, 0.6545, 0.3455, 0.0955)), ("cyclical", (0, 1 / 3, 2 / 3, 1, 0.75, 0.25))],
+)
+def test_the_learning_rate_starts_anew_in_each_cycle(name, shares, monkeypatch):
+    rates, make_rate = [], OptimizerConfig._rate
+
+    def recorded(config, num_steps):
+        rate = make_rate(config, num_steps)
+        rates.append([float(rate(step)) for step in range(num_steps)])
+        return rate
+
+    monkeypatch.setattr(OptimizerConfig, "_rate", recorded)
+    plan = get_experiment(f"technique_{name}", "smoke")
+    phases = tuple(replace(phase, epochs=2, batch_size=8) for phase in plan.phases)
+    images, labels = make_images(32, SHAPE, NUM_CLASSES)
+    training = sequence.PhaseSequence(Split(*(Images(images, labels, part) for part in PARTS)), NUM_CLASSES, 0)
+    pipeline.train_experiment(replace(plan, network=TINY_NETWORK, phases=phases), training)
+    expected = np.array(shares) * plan.phases[0].optimizer.learning_rate
+    np.testing.assert_allclose(rates, [expected] * 3, rtol=1e-3)
+
+
 def test_snapshots_are_the_network_after_each_phase(keys, models, monkeypatch):
     snapshots = []
     train = sequence.train_phase

@@ -7,7 +7,9 @@ import runpy
 import keras
 import numpy as np
 import pytest
-from made_data import ROOT
+from made_data import ROOT, randomize
+
+from lwcnn.models.dual import build_merged_model
 
 BOX = (0, 0, 4, 4)
 
@@ -25,6 +27,16 @@ def test_what_a_benchmark_imports_from_the_package_is_there(path):
 @pytest.fixture(scope="module")
 def canvas():
     return runpy.run_path(str(ROOT / "benchmarks/canvas.py"))
+
+
+def test_a_cell_of_the_detector_s_map_is_the_classifier_on_its_window(canvas):
+    merged = randomize(build_merged_model((28, 28, 1), 10))
+    images = np.random.default_rng(0).integers(0, 256, (1, 96, 96, 1), dtype=np.uint8)
+    found = canvas["build_detector"](merged).predict(images, verbose=0)
+    assert found.shape == (1, 18, 18, 10)
+    for i, j in ((0, 0), (3, 7), (17, 17)):
+        window = images[:, 4 * i : 4 * i + 28, 4 * j : 4 * j + 28]
+        np.testing.assert_allclose(found[:, i, j], merged.predict(window, verbose=0), rtol=1e-4, atol=1e-4)
 
 
 def test_overlap_of_boxes(canvas):

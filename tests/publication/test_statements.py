@@ -759,11 +759,12 @@ def test_runs_trained_by_the_engine_are_those_named(evidence):
     assert set(drawn.loc[drawn["num_threads"] == 2, "experiment"]) == two
 
 
-def test_both_networks_are_weakest_on_cats(evidence):
+def test_wren_30k_is_weakest_on_cats_and_the_paper_on_cats_and_birds(evidence):
     compared = Inputs("cifar10", Folders(ROOT / "results")).compared
     assert [one.experiment for one in compared] == ["paper", "wren_30k"]
-    for one in compared:
-        assert pd.DataFrame(list(one.runs["per_class_accuracy"])).mean().idxmin() == "cat"
+    paper, wren = (pd.DataFrame(list(one.runs["per_class_accuracy"])).mean().nsmallest(2) for one in compared)
+    assert wren.index[0] == "cat" and wren.iloc[1] - wren.iloc[0] > 0.03
+    assert set(paper.index) == {"cat", "bird"}
 
 
 def test_the_family_has_the_shapes_that_its_page_states():

@@ -133,7 +133,10 @@ CHANGES: dict[str, Recipe] = {
     "nadam_throughout": Recipe(
         "no switch to SGD: Nadam in the last phase too", derived(_paper, {"phases.1.optimizer": NADAM})
     ),
-    "end_to_end": Recipe("one stage: the merged model trains from random weights for as many epochs", _end_to_end),
+    "end_to_end": Recipe(
+        "no stage 1: the merged model trains from random weights in one phase, with Nadam and early stopping",
+        _end_to_end,
+    ),
 }
 """Changes of the paper's method, one in each."""
 PAPER_EXPERIMENTS: dict[str, Recipe] = {

@@ -20,7 +20,7 @@ from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BEST, BLACK, ORANGE, Look, legend_below, new_panels, styled, up_to_100
 from lwcnn.publication.names import budget, display_name
-from lwcnn.publication.tables.ablations import ABLATION_PRESET
+from lwcnn.publication.tables.ablations import ABLATION_PRESET, technique_times
 from lwcnn.system.errors import wrong
 
 GROUP_LOOKS = ((style.BASELINE, "o"), (BEST, "s"))
@@ -140,10 +140,15 @@ def ablation(inputs: Inputs) -> Figure:
 
 def techniques(inputs: Inputs) -> Figure:
     """What each technique is worth on Wren's recipe, one panel per budget, the best first."""
-    pairs = {one.title: (technique(key), TECHNIQUE_BASE) for key, one in TECHNIQUES.items()}
+    times = technique_times(inputs.evidence)
+    pairs = {
+        f"{one.title} ({times[name]})" if (name := technique(key)) in times else one.title: (name, TECHNIQUE_BASE)
+        for key, one in TECHNIQUES.items()
+    }
     budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
     label = "test accuracy minus that of the recipe without it, points"
-    return _stacked(inputs, "What each technique is worth", label, budgets, reference=0.0)
+    title = "What each technique is worth (and the time of an epoch, relative to the recipe's)"
+    return _stacked(inputs, title, label, budgets, reference=0.0)
 
 
 def parts(inputs: Inputs) -> Figure:

@@ -169,7 +169,7 @@ def frontier(inputs: Inputs) -> Figure:
     small = points[_is_small(points)]
     if not small["kind"].isin([OURS, MOST_ACCURATE]).any():
         raise MissingInput(f"no network of ours has 9k to 100k parameters and 85 to 95%. Received: {inputs.dataset}")
-    title = inputs.title("Networks of 9,000 to 100,000 parameters", f"{INTERVALS}; public ones as published")
+    title = inputs.title("Networks of 9,000 to 100,000 parameters", f"{INTERVALS}; public ones: no intervals")
     return plot_costs({"parameters": small}, title, with_front=True)
 
 

@@ -84,10 +84,7 @@ def techniques(evidence: Evidence) -> Table:
     """Each technique that was run, minus the recipe without it: a group of rows per budget, the best first."""
     runs = where(evidence.runs, dataset="cifar10")
     found = {technique(key): one for key, one in TECHNIQUES.items()}
-    times = {}
-    with contextlib.suppress(MissingInput):
-        rows = evidence.benchmark("technique_time")["rows"]
-        times = {row["experiment"]: f"{row['seconds_per_epoch'] / row['recipe_seconds_per_epoch']:.2f}" for row in rows}
+    times = technique_times(evidence)
     groups: list[list[Sequence[Cell]]] = []
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
         base = evidence.network("cifar10", TECHNIQUE_BASE, preset)
@@ -102,6 +99,14 @@ def techniques(evidence: Evidence) -> Table:
     points = ["points", "p", "validation"]
     head = ["technique", "seeds", "training %", "test %", *points, "ECE %", "time"]
     return Table(head, groups, "lrrrllrrr")
+
+
+def technique_times(evidence: Evidence) -> dict[str, str]:
+    """Returns the time of an epoch with each technique that was timed, relative to the recipe's, by experiment."""
+    with contextlib.suppress(MissingInput):
+        rows = evidence.benchmark("technique_time")["rows"]
+        return {row["experiment"]: f"{row['seconds_per_epoch'] / row['recipe_seconds_per_epoch']:.2f}" for row in rows}
+    return {}
 
 
 def _seeds_and_accuracies(network: Network) -> list[Cell]:
