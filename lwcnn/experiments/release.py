@@ -96,7 +96,7 @@ def _measured(path: Path, results: Path) -> dict[str, Any]:
     """Returns size and latency of a model's int8 file, if they were measured on exactly this model."""
     checksum, int8 = model_checksum(path), "litert-int8"
     exports, latencies = (frame.to_dict("records") for frame in (load_exports(results), load_latencies(results)))
-    export: dict = next((row for row in exports if (row.get("model_sha256"), row["format"]) == (checksum, int8)), {})
+    export: dict = next((row for row in exports if (row["model_sha256"], row["format"]) == (checksum, int8)), {})
     time: dict = next((row for row in latencies if (row["model_sha256"], row["runtime"]) == (checksum, int8)), {})
     return {
         "int8_bytes": int(export["size_bytes"]) if export else None,

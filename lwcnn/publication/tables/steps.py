@@ -29,8 +29,7 @@ def phases(run: Mapping) -> Table:
     """The phases of a run: trained parameters, epochs, and validation accuracy."""
     columns: Columns = {
         "phase": "{name}",
-        # Runs of an earlier version lack it.
-        "trained parameters": lambda one: f"{one['trainable_params']:,}" if "trainable_params" in one else "",
+        "trained parameters": "{trainable_params:,}",
         "epochs": "{epochs}",
         "validation %": "{best_val_accuracy:.2%}",
     }
