@@ -74,7 +74,7 @@ def test_differences_are_paired_and_have_an_interval(tmp_path):
     assert found == resolve("cifar10/single/quick gain over cifar10/paper/quick", evidence)
     low, high = found.interval
     assert found.value == pytest.approx(-20) and low < -20 < high < 0
-    assert str(found).startswith("-20.00 points [-2") and str(found).endswith("] (quick)")
+    assert str(found).startswith("-20.00 points [-2") and str(found).endswith("] (quick, 2 seeds)")
     assert resolve("cifar10/single/quick ece minus cifar10/paper/quick", evidence).value == pytest.approx(20)
     write_run(tmp_path, "cifar10/end_to_end/quick", 7, 30)
     shown = str(resolve("cifar10/end_to_end/quick ece minus cifar10/paper/quick", Evidence(tmp_path)))
