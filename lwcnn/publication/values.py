@@ -73,7 +73,6 @@ _QUANTITIES: dict[str, Callable[[Network], Value]] = {
     "MiB with two slots": lambda one: _mebibytes(3 * one.untrained.count_params()),
     "memory": lambda one: Measurement(memory(one.untrained)["total"], "MB", 1, origin="counted"),
     "int8 accuracy": lambda one: percent(one.int8["accuracy_exported"], origin="int8"),
-    "int8 RAM": lambda one: f"{one.int8['arena_bytes_estimated'] / 1000:.0f}",
     "int8 bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
     "share of convolutions": lambda one: _share_of_convolutions(one.untrained),
 }
@@ -220,6 +219,7 @@ def _benchmark(evidence: Evidence, name: str, row: str, column: str) -> str:
 
 _KEYS = {
     "canvas": ("model",),
+    "microcontroller": ("model",),
     "mlperf_tiny": ("network", "precision"),
     "prune": ("method", "experiment", "epochs"),
     "shrink": ("experiment", "sparsity"),
@@ -229,7 +229,14 @@ _KEYS = {
 
 _COLUMNS = dict.fromkeys(("accuracy", "test_accuracy", "int8_accuracy"), ".2%")
 _COLUMNS |= dict.fromkeys(("ece", "mean_iou", "average_precision"), ".1%")
-_COLUMNS |= {"params": ",.0f", "size_bytes": ",.0f", "int8_gzip_bytes": ",.0f", "p50_ms": ".3f", "median": ".1f"}
+_COLUMNS |= {
+    "params": ",.0f",
+    "size_bytes": ",.0f",
+    "int8_gzip_bytes": ",.0f",
+    "arena_bytes_head": ",.0f",
+    "p50_ms": ".3f",
+    "median": ".1f",
+}
 """Columns of benchmarks and their formats."""
 
 _GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"

@@ -184,11 +184,14 @@ def test_a_trained_model_far_worse_than_its_last_epochs_is_a_warning():
     last = result["history"][-1]
     last["history"] = [{"val_accuracy": 0.8, "accuracy": 0.97}]
     (sign,) = diagnose_run(result)
-    assert "the last epochs reached 97.0%" in sign and "reaches 12.0%" in sign
+    assert "was 97.0% or more in the best and the last epoch" in sign and "is 12.0%" in sign
+    assert diagnose_run(result | {"num_train_images": 4}) == [], "of so few images, each is many points"
     assert diagnose_run(result | {"train_accuracy": 0.88, "test_accuracy": 0.8}) == []
     assert len(diagnose_run(result | {"train_accuracy": 0.86, "test_accuracy": 0.8})) == 1, "ten points are allowed"
     last |= {"best_epoch": 2, "history": [{"val_accuracy": 0.8, "accuracy": share} for share in (0.9, 0.15, 0.95)]}
     assert diagnose_run(result) == [], "the second epoch's weights were kept"
+    last |= {"best_epoch": 1, "history": [{"val_accuracy": 0.8, "accuracy": share} for share in (0.95, 0.15)]}
+    assert diagnose_run(result) == [], "without patience, the last epoch's weights are kept"
 
 
 def test_of_the_committed_runs_the_one_whose_statistics_lag_is_told():

@@ -10,7 +10,13 @@ from typing import Any
 from lwcnn.data.augment import ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, RandAugment, Sharpness
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import DISTILLATION, NO_WEIGHT_DECAY, WREN_100K, residual_se_muon
+from lwcnn.experiments.recipes.residual_se import (
+    DISTILLATION,
+    NO_WEIGHT_DECAY,
+    PLAIN_NETWORK,
+    WREN_100K,
+    residual_se_muon,
+)
 from lwcnn.experiments.recipes.types import (
     Build,
     Experiment,
@@ -119,7 +125,7 @@ TECHNIQUES: dict[str, Technique] = {
         relu=("ReLU", {"activation": "relu"}),
         glu=("gated expansion, ECA", {"stages.*.expansion": 1.25, "block": "glu", "attention": "eca"}),
         cbam=("CBAM-lite", {"block": "cbam"}),
-        plain=("full convolutions", {"block": "plain", "stem": 32, "stages": (Stage(20, 2, 3), Stage(32, 2, 3))}),
+        plain=("full convolutions", {"block": "plain", "stem": PLAIN_NETWORK.stem, "stages": PLAIN_NETWORK.stages}),
         branches=("parallel kernels", {"branch_kernels": (1, 3)}),
         average_pooling=("average pooling", {"pooling": "average"}),
         resolution=(

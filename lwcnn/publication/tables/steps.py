@@ -29,7 +29,8 @@ def phases(run: Mapping) -> Table:
     """The phases of a run: trained parameters, epochs, and validation accuracy."""
     columns: Columns = {
         "phase": "{name}",
-        "trained parameters": "{trainable_params:,}",
+        # Runs of an earlier version lack it.
+        "trained parameters": lambda one: f"{one['trainable_params']:,}" if "trainable_params" in one else "",
         "epochs": "{epochs}",
         "validation %": "{best_val_accuracy:.2%}",
     }
