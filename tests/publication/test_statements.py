@@ -1010,9 +1010,9 @@ def test_what_makes_the_task_much_harder_costs_accuracy_in_short_training(techni
 def test_which_optimizers_schedules_and_blocks_cost_accuracy(evidence, technique_gains):
     found, _, _ = technique_gains
     means = {key: 100 * one.mean for key, one in found.items()}
-    worse = ["adamw", "sgd", "warm_restarts", "constant_rate", "step_decay", "glu", "snapshots", "resizing"]
+    worse = ["adamw", "sgd", "warm_restarts", "cyclical", "constant_rate", "step_decay", "glu", "snapshots", "resizing"]
     assert max(found[key].high for key in worse) < 0
-    assert round(means["warm_restarts"], 1) == -0.7
+    assert [round(means[key], 1) for key in ("warm_restarts", "cyclical")] == [-0.7, -1.2]
     assert max(means[key] for key in ("constant_rate", "step_decay", "glu")) < -1
     assert max(means[key] for key in ("one_cycle", "schedule_free")) < -2
     assert (round(means["resizing"], 1), round(means["snapshots"], 1)) == (-1.3, -0.9)
