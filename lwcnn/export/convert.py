@@ -107,18 +107,12 @@ def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> by
 
 
 def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Model:
-    """Returns an equivalent copy of a model in which all shapes but the batch size are constant.
+    """Returns an equivalent copy of a classifier of one image size; all shapes but the batch size are constant.
 
     Keras's Reshape and Flatten compute the batch size at run time, by operations that small runtimes may lack. With
     `short_names`, layers are called l00, l01, ...: a LiteRT file names each tensor after all operations fused into it.
     """
     model = as_functional(model)
-    if not hasattr(model, "operations") or len(model.inputs) != 1 or len(model.outputs) != 1:
-        advice = "Give a functional or sequential model with one input and one output, such as the merged model"
-        raise wrong(advice, f"{type(model).__name__} {getattr(model, 'name', '')!r}")
-    shape = tuple(model.inputs[0].shape[1:])
-    if None in shape:
-        raise wrong("Give a model with a fixed image shape", shape)
     # The converter orders branches by layer name (observed with TensorFlow 2.21). Numbering in the order of the
     # original names keeps the layers of a branch together; interleaved branches need more memory.
     names = sorted(operation.name for operation in model.operations)

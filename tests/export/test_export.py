@@ -191,13 +191,17 @@ def test_a_file_that_the_runtime_rejects_is_told_in_one_line(trained, made_datas
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.keras"]
 
 
-def test_models_that_cannot_be_exported_are_told():
-    two = keras.Model([a := keras.Input((4,)), b := keras.Input((4,))], a + b)
-    with pytest.raises(LwcnnError, match="one input"):
-        build_deployable(two)
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_models_that_cannot_be_exported_are_told(format_name, made_dataset, tmp_path):
+    two = keras.Model([a := keras.Input((4,)), b := keras.Input((4,))], layers.Add()([a, b]))
     anywhere = keras.Model(x := keras.Input((None, None, 3)), layers.GlobalAveragePooling2D()(x))
-    with pytest.raises(LwcnnError, match="fixed image shape"):
-        build_deployable(anywhere)
+    for name, model, message in (("two", two, "one input and one output"), ("any", anywhere, "one image size")):
+        model.save(tmp_path / f"{name}.keras")
+        with pytest.raises(LwcnnError, match=message):
+            export_model(
+                tmp_path / f"{name}.keras", format_name, made_dataset, tmp_path / f"out{EXTENSIONS[format_name]}"
+            )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["any.keras", "two.keras"]
 
 
 def test_a_broken_export_is_refused_and_leaves_nothing(trained, made_npz, tmp_path, monkeypatch, capsys):

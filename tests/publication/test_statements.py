@@ -1088,6 +1088,11 @@ def test_every_technique_is_measured(evidence):
 def test_the_classifiers_branches_are_worth_more_than_unfreezing_on_a_canvas(evidence):
     rows = pd.DataFrame(evidence.benchmark("canvas")["rows"])
     means = rows.groupby("model")[["mean_iou", "average_precision"]].mean()
+    parts = evidence.benchmark("canvas")["canvases"]
+    assert (parts["train"], parts["test"], len(rows)) == (800, 500, 1 + 3 * 5), "three seeds of all but the classifier"
+    by_model = rows.groupby("model")["mean_iou"]
+    spans = (by_model.max() - by_model.min())[["from_scratch", "unet"]]
+    assert round(100 * spans.max()) == 18, "from random weights, seeds differ by up to 18 points"
     detector = rows[rows["model"] == "classifier"].iloc[0]
     assert detector["largest_difference_on_28x28"] == 0
     assert detector["average_precision"] > 0.75 * means["average_precision"].max()
