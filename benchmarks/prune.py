@@ -7,7 +7,7 @@ accuracy. Run
     LWCNN_DATA_DIR=... python benchmarks/prune.py --json results/prune.json
     LWCNN_DATA_DIR=... python benchmarks/prune.py --only wren_100k weights --epochs 30
 
-Finished rows are kept in the JSON.
+Finished rows are kept in the JSON; `--models` saves the networks of new rows.
 """
 
 import argparse
@@ -112,8 +112,11 @@ def without_weights(model, experiment: str, phase, split, network) -> tuple:
 METHODS = {"channels": without_channels, "weights": without_weights}
 
 
-def measured(experiment: str, method: str, epochs: int, data) -> dict:
-    """Returns the accuracy before pruning, right after it and after training, and the size of the int8 file."""
+def measured(experiment: str, method: str, epochs: int, data, folder: Path | None) -> dict:
+    """Returns the accuracy before pruning, right after it and after training, and the size of the int8 file.
+
+    The trained network is saved in the folder.
+    """
     from shrink import kernels
 
     from lwcnn.data.images import Images, Split
@@ -125,7 +128,7 @@ def measured(experiment: str, method: str, epochs: int, data) -> dict:
     from lwcnn.export.convert import draw_calibration_images, to_litert_int8
     from lwcnn.export.formats import LitertModel, gzip_bytes
     from lwcnn.models.cost import count_macs
-    from lwcnn.models.io import load_model
+    from lwcnn.models.io import load_model, save_model
 
     plan = get_experiment(experiment, "full", data.name)
     large = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras")
@@ -146,6 +149,8 @@ def measured(experiment: str, method: str, epochs: int, data) -> dict:
     pruned, started = accuracies(model), time.perf_counter()
     history = train()
     seconds = time.perf_counter() - started
+    if folder:
+        save_model(folder / f"{data.name}-{experiment}-{method}-{epochs}.keras", model)
     content = to_litert_int8(model, draw_calibration_images(data.x_train))
     return {
         "experiment": experiment,
@@ -169,6 +174,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "prune.json")
     parser.add_argument("--only", nargs=2, metavar=("NETWORK", "METHOD"), help="one row, such as: wren_100k weights")
     parser.add_argument("--epochs", type=int, default=15, help="epochs of training after pruning (default: 15)")
+    parser.add_argument("--models", type=Path, help="folder for the networks (default: they are not saved)")
     options = parser.parse_args()
     from lwcnn.publication.tables.benchmarks import benchmark_table
 
@@ -181,7 +187,7 @@ def main() -> None:
     for experiment, method in [tuple(options.only)] if options.only else pairs:
         wanted = {"experiment": experiment, "method": method, "epochs": options.epochs}
         if not any(wanted.items() <= row.items() for row in found["rows"]):
-            row = measured(experiment, method, options.epochs, data)
+            row = measured(experiment, method, options.epochs, data, options.models)
             found = read_json(options.json) if options.json.exists() else found  # another process may have added
             found["rows"].append({"dataset": data.name} | row | machine())
             write_json(options.json, found)
