@@ -21,11 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.data.datasets import load_dataset
+from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.images import Images, Split
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import train_experiment
-from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.recipes import Experiment, get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.teachers import load_teacher
@@ -37,7 +37,11 @@ NUM_IMAGES, EPOCHS, ROUNDS = 2_560, 4, 2
 
 def seconds_per_epoch(experiment: str) -> float:
     data = load_dataset("cifar10")
-    plan = get_experiment(experiment, "quick", data.spec)
+    return epoch_seconds(get_experiment(experiment, "quick", data.spec), data)
+
+
+def epoch_seconds(plan: Experiment, data: Dataset) -> float:
+    """Trains a few epochs; returns the time of the fastest after the first, on average over the phases."""
     plan = replace(plan, phases=tuple(replace(phase, epochs=EPOCHS) for phase in plan.phases))
     training = Images(data.x_train[:NUM_IMAGES], data.y_train[:NUM_IMAGES])
     sequence = PhaseSequence(Split(training, Images(data.x_train[:100], data.y_train[:100])), data.num_classes, 0)

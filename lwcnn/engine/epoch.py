@@ -79,6 +79,15 @@ class Epoch:
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch; returns the epoch's means so far by name."""
         images, labels = (part if isinstance(part, tuple) else (part,) for part in (x, y))
+        sums, gradient = self.gradient(images, labels)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._optimizer.step(gradient)
+        if self._average:
+            self._average.update(self._weights.array)
+        return self._means.add(sums, len(labels[0]))
+
+    def gradient(self, images: tuple, labels: tuple) -> tuple[dict[str, float], np.ndarray]:
+        """Returns a batch's sums of loss and metrics, and the gradient over all weights as one vector."""
         count = len(labels[0])
         draws = self._draw(count)
         parts = share_out(count, len(self._networks))
@@ -99,10 +108,7 @@ class Epoch:
         sums = run_in_group(group, train)  # of loss and metrics
         used = [network.gradient for network in self._networks[: group.size]]
         with np.errstate(over="ignore", invalid="ignore"):
-            self._optimizer.step(sum(used[1:], used[0]))
-        if self._average:
-            self._average.update(self._weights.array)
-        return self._means.add(sums, count)
+            return sums, sum(used[1:], used[0])
 
     def __enter__(self) -> "Epoch":
         self._blas.__enter__()

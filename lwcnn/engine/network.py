@@ -20,11 +20,11 @@ class Weights:
     """A model's weights as arrays; the trainable ones, in the optimizer's order, are views of `vector`, (p,)."""
 
     def __init__(self, trainable: list[keras.Variable], others: list[keras.Variable]):
-        self.trainable, self._others = list(trainable), list(others)
+        self.trainable, self.others = list(trainable), list(others)
         self._ends = np.cumsum([int(np.prod(v.shape)) for v in self.trainable])[:-1]
         self.vector = self.gather(self.trainable)
         self._arrays = {id(v): part for v, part in zip(self.trainable, self.parts(self.vector))}
-        for variable in self._others:
+        for variable in self.others:
             self._arrays[id(variable)] = np.array(keras.ops.convert_to_numpy(variable), np.float32)
 
     def parts(self, vector: np.ndarray) -> list[np.ndarray]:
@@ -40,7 +40,7 @@ class Weights:
         return self._arrays[id(variable)]
 
     def write_back(self) -> None:
-        for variable in self.trainable + self._others:
+        for variable in self.trainable + self.others:
             variable.assign(self._arrays[id(variable)])
 
 

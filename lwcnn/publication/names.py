@@ -9,7 +9,7 @@ import pandas as pd
 from lwcnn.experiments.recipes import NETWORKS
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.family import VARIANTS
-from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
+from lwcnn.experiments.recipes.techniques import TITLES
 from lwcnn.experiments.results import DISPLAY_NAMES
 
 HEADLINE = "wren_30k"
@@ -66,4 +66,4 @@ def list_seeds(seeds: Collection[int]) -> str:
 
 def is_part(experiment: str) -> bool:
     """Returns whether an experiment is a variant of another, of parts or techniques, which have their own tables."""
-    return split_epochs(experiment)[0] in PARTS_EXPERIMENTS | TECHNIQUE_EXPERIMENTS | VARIANTS
+    return split_epochs(experiment)[0] in {*PARTS_EXPERIMENTS, *TITLES, *VARIANTS}

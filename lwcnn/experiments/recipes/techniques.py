@@ -162,3 +162,9 @@ def _build(one: Technique) -> Build:
 TECHNIQUE_EXPERIMENTS: dict[str, Recipe] = {
     technique(key): Recipe(f"technique: {one.title}", _build(one)) for key, one in TECHNIQUES.items()
 }
+
+TITLES = {technique(key): one.title for key, one in TECHNIQUES.items()} | {
+    "technique_sam": "SAM, radius 0.05",
+    "technique_swa": "SWA, last quarter",
+}
+"""Titles in tables by experiment. benchmarks/flat_minima.py trains the last two, which no recipe has."""

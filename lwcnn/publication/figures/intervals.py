@@ -12,7 +12,7 @@ from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import PAPER_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
-from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
+from lwcnn.experiments.recipes.techniques import TITLES
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
 from lwcnn.publication.claims import CLAIMED_GAINS
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
@@ -142,13 +142,12 @@ def techniques(inputs: Inputs) -> Figure:
     """What each technique is worth on Wren's recipe, one panel per budget, the best first."""
     times = technique_times(inputs.evidence)
     pairs = {
-        f"{one.title} ({times[name]})" if (name := technique(key)) in times else one.title: (name, TECHNIQUE_BASE)
-        for key, one in TECHNIQUES.items()
+        f"{title} ({times[name]})" if name in times else title: (name, TECHNIQUE_BASE) for name, title in TITLES.items()
     }
     budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
     label = "test accuracy minus that of the recipe without it, points"
-    title = "What each technique is worth (and the time of an epoch, relative to the recipe's)"
-    return _stacked(inputs, title, label, budgets, reference=0.0)
+    heading = "What each technique is worth (and the time of an epoch, relative to the recipe's)"
+    return _stacked(inputs, heading, label, budgets, reference=0.0)
 
 
 def parts(inputs: Inputs) -> Figure:

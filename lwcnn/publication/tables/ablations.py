@@ -8,7 +8,7 @@ import numpy as np
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import CHANGES
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
-from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
+from lwcnn.experiments.recipes.techniques import TITLES
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.claims import CLAIMED_GAINS
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network, where
@@ -83,19 +83,18 @@ def trials(evidence: Evidence, columns: int) -> Table:
 def techniques(evidence: Evidence) -> Table:
     """Each technique that was run, minus the recipe without it: a group of rows per budget, the best first."""
     runs = where(evidence.runs, dataset="cifar10")
-    found = {technique(key): one for key, one in TECHNIQUES.items()}
     times = technique_times(evidence)
     groups: list[list[Sequence[Cell]]] = []
-    for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
+    for preset, some in runs[runs["experiment"].isin(list(TITLES))].groupby("preset", sort=False):
         base = evidence.network("cifar10", TECHNIQUE_BASE, preset)
         recipe = base.runs.set_index("seed")["test_accuracy"]
         groups.append([[f"none: the recipe, `{preset}`", *_seeds_and_accuracies(base), "", "", "", _ece(base), "1.00"]])
         gains = (some["test_accuracy"] - some["seed"].map(recipe)).groupby(some["experiment"]).mean()
         for name in gains.sort_values(ascending=False, kind="stable").index:
-            network, one = evidence.network("cifar10", name, preset), found[name]
+            network = evidence.network("cifar10", name, preset)
             gained = [*gain_cells(network, TECHNIQUE_BASE), or_missing(_on_validation, network)]
             measured = [*_seeds_and_accuracies(network), *gained, _ece(network), times.get(name, "")]
-            groups[-1].append([one.title, *measured])
+            groups[-1].append([TITLES[name], *measured])
     points = ["points", "p", "validation"]
     head = ["technique", "seeds", "training %", "test %", *points, "ECE %", "time"]
     return Table(head, groups, "lrrrllrrr")
