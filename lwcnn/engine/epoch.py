@@ -86,8 +86,8 @@ class Epoch:
             self._average.update(self._weights.array)
         return self._means.add(sums, len(labels[0]))
 
-    def gradient(self, images: tuple, labels: tuple) -> tuple[dict[str, float], np.ndarray]:
-        """Returns a batch's sums of loss and metrics, and the gradient over all weights as one vector."""
+    def gradient(self, images: tuple, labels: tuple) -> tuple[list[dict[str, float]], np.ndarray]:
+        """Returns sums of loss and metrics, one per part of the batch, and the gradient over all weights, (p,)."""
         count = len(labels[0])
         draws = self._draw(count)
         parts = share_out(count, len(self._networks))

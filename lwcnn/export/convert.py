@@ -12,7 +12,7 @@ from keras import layers, ops
 
 from lwcnn.export.formats import FORMATS, LitertModel, require_tensorflow
 from lwcnn.export.int8.equalize import equalize_channels
-from lwcnn.export.int8.files import correct_biases, share_vectors
+from lwcnn.export.int8.files import correct_biases, restore_relu6_ranges, share_vectors
 from lwcnn.export.int8.simplify import same, simplify, split_hard_swish
 from lwcnn.models.graph import as_functional, layer_calls
 from lwcnn.system.environment import quiet_native_output
@@ -63,13 +63,7 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
     deployable = build_deployable(model, short_names=True)
     kept = any(len(calls) > 1 or isinstance(layer, keras.Model) for layer, calls in layer_calls(deployable))
     if not kept and any(isinstance(layer, REWRITTEN) for layer in deployable.layers):
-        deployable = simplify(deployable)
-        deployable = equalize_channels(split_hard_swish(deployable) if split else deployable, images)
-        few = draw_calibration_images(images, NUM_RANGE_IMAGES)
-        content, reference = convert_deployable(deployable, few), convert_deployable(deployable, None)
-        candidates = (correct_biases(content, reference, few), content)  # correction harms some deep models
-        expected = LitertModel(reference)(few)
-        content = share_vectors(min(candidates, key=lambda one: np.square(LitertModel(one)(few) - expected).mean()))
+        content = convert_rewritten(rewrite_for_int8(deployable, images, split), images)
     else:
         content = convert_deployable(deployable, images)
     found = LitertModel(content).input_quantization
@@ -78,6 +72,22 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
         advice = "Calibrate on images that contain both 0 and 255, so that the int8 input is the uint8 image minus 128"
         raise wrong(advice, f"scale {scale}, zero point {zero_point}, from images of {images.min()} to {images.max()}")
     return content
+
+
+def rewrite_for_int8(deployable: keras.Model, images: np.ndarray, split: bool = True) -> keras.Model:
+    """Returns an equivalent copy of a model from `build_deployable`, simplified and equalized on the images."""
+    deployable = simplify(deployable)
+    return equalize_channels(split_hard_swish(deployable) if split else deployable, images)
+
+
+def convert_rewritten(rewritten: keras.Model, images: np.ndarray) -> bytes:
+    """Converts a model from `rewrite_for_int8` to an int8 file, with corrected biases if they reduce the error."""
+    few = draw_calibration_images(images, NUM_RANGE_IMAGES)
+    content = restore_relu6_ranges(convert_deployable(rewritten, few))
+    reference = convert_deployable(rewritten, None)
+    candidates = (correct_biases(content, reference, few), content)  # correction harms some deep models
+    expected = LitertModel(reference)(few)
+    return share_vectors(min(candidates, key=lambda one: np.square(LitertModel(one)(few) - expected).mean()))
 
 
 def draw_calibration_images(images: np.ndarray, num_images: int = 1000) -> np.ndarray:

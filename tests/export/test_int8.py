@@ -15,7 +15,7 @@ from lwcnn.export.convert import build_deployable, convert_deployable, to_litert
 from lwcnn.export.formats import LitertModel
 from lwcnn.export.int8 import equalize
 from lwcnn.export.int8.equalize import _quietest, equalize_channels
-from lwcnn.export.int8.files import correct_biases, share_vectors
+from lwcnn.export.int8.files import correct_biases, restore_relu6_ranges, share_vectors
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
 from lwcnn.models.configs import ResidualSEConfig, Stage
@@ -269,6 +269,39 @@ def test_constant_zero_layers(model, images):
     squeeze = dead.get_layer("stage1_block1_squeeze")
     squeeze.set_weights([squeeze.get_weights()[0], np.full(squeeze.units, -1e3)])
     assert logit_error(to_litert_int8(dead, images), dead, images) < 0.1
+
+
+def scales(content):
+    """Returns the operations of a file, each with the scale and zero point of its output."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    outputs = [graph.Tensors(graph.Operators(i).Outputs(0)).Quantization() for i in range(graph.OperatorsLength())]
+    return [(name, one.Scale(0), one.ZeroPoint(0)) for name, one in zip(read_graph(content).operations, outputs)]
+
+
+def test_the_factor_of_hard_swish_has_all_its_values(model, images, contents):
+    """The converter rounds relu6(x + 3) with the scale of the product with x, which is wider than 6."""
+    deployable = convert.rewrite_for_int8(build_deployable(model, short_names=True), images)
+    plain = convert_deployable(deployable, images)
+    content, exact = restore_relu6_ranges(plain), np.float32(6 / 255)
+    changed = [(before, after) for before, after in zip(scales(plain), scales(content), strict=True) if before != after]
+    assert len(changed) == read_graph(plain).operations.count("MUL") - 3 > 0, "a split hard swish, but no attention"
+    assert all(before[1] > 2 * exact and after == ("ADD", exact, -128) for before, after in changed)
+    assert scales(content)[-1] == scales(plain)[-1]
+    errors = [logit_error(one, model, images) for one in (plain, content)]
+    assert errors[1] < 0.8 * errors[0]
+    assert sum(one == ("ADD", exact, -128) for one in scales(contents[True])) == len(changed)
+
+
+def test_other_additions_with_relu6_keep_their_ranges(images):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.DepthwiseConv2D(3)(inputs)
+    x = layers.ReLU(6)(layers.Add()([layers.Conv2D(4, 1)(x), layers.Conv2D(4, 1)(x)]))
+    joined = layers.Concatenate()([x, layers.Conv2D(4, 1)(x)])  # its inputs must have one scale
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(joined)))
+    plain = convert_deployable(build_deployable(randomize(model)), images)
+    assert "ADD" in read_graph(plain).operations and restore_relu6_ranges(plain) == plain
 
 
 def test_bias_correction_removes_the_shift(model, images):

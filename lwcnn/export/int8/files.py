@@ -1,4 +1,4 @@
-"""Improves int8 LiteRT files: bias correction, and vectors stored once."""
+"""Improves int8 LiteRT files: ranges of hard swish, bias correction, and vectors stored once."""
 
 import warnings
 
@@ -10,6 +10,32 @@ from lwcnn.export.formats import LitertModel
 from lwcnn.system.environment import require
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+
+
+def restore_relu6_ranges(content: bytes) -> bytes:
+    """Gives the results of additions with ReLU6 that only multiplications read the range of ReLU6, 0 to 6.
+
+    Before a convolution, TensorFlow 2.21 gives the factor relu6(x + 3) of a hard swish the scale of the product: a
+    tenth of the 256 values remain.
+    """
+    schema = require("ai_edge_litert.schema_py_generated")
+    changed, operations = bytearray(content), read_graph(content).operations
+    graph = schema.Model.GetRootAs(changed, 0).Subgraphs(0)  # a view: writing to it changes `changed`
+    readers: dict[int, set[str]] = {}
+    for i, name in enumerate(operations):
+        for tensor in graph.Operators(i).InputsAsNumpy():
+            readers.setdefault(int(tensor), set()).add(name)
+    for i, name in enumerate(operations):
+        operator, options = graph.Operators(i), schema.AddOptions()
+        output = operator.Outputs(0)
+        if name != "ADD" or readers.get(output) != {"MUL"}:
+            continue
+        table = operator.BuiltinOptions()
+        options.Init(table.Bytes, table.Pos)
+        if options.FusedActivationFunction() == schema.ActivationFunctionType.RELU6:
+            quantization = graph.Tensors(output).Quantization()
+            quantization.ScaleAsNumpy()[:], quantization.ZeroPointAsNumpy()[:] = 6 / 255, -128
+    return bytes(changed)
 
 
 def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> bytes:
