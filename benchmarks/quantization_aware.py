@@ -54,7 +54,7 @@ FILES = {
         "models/cifar10-wren_30k.keras",
     ),
 }
-EPOCHS, LEARNING_RATE = 3, 1e-4
+EPOCHS, LEARNING_RATE = 2, 1e-4
 UNROUNDED = (
     layers.InputLayer,
     layers.Dropout,
@@ -103,7 +103,7 @@ def rounded_kernel(kernel, axis: int):
 def rounded(model: keras.Model, images: np.ndarray) -> keras.Model:
     """Returns a copy of a rewritten model that rounds like its int8 file, with activation ranges from the images.
 
-    An addition before a ReLU6 is not rounded, because LiteRT computes both at once.
+    An addition before a ReLU6 is not rounded, because LiteRT computes both at once; its sigmoid has steps of 1/256.
     """
     fused = {source(one.input).name for one in model.operations if type(one).__name__ == "Relu6"}
     shown = {
@@ -111,6 +111,8 @@ def rounded(model: keras.Model, images: np.ndarray) -> keras.Model:
     }
     found = keras.Model(model.inputs, shown).predict(images, verbose=0)
     ranges = {name: (min(0.0, float(one.min())), max(0.0, float(one.max()))) for name, one in found.items()}
+    sigmoids = [one.name for one in model.layers if getattr(one, "activation", None) is keras.activations.sigmoid]
+    ranges |= dict.fromkeys(sigmoids, (0.0, 255 / 256))
 
     def clone(operation):
         if isinstance(operation, layers.DepthwiseConv2D):
