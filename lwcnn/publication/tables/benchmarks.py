@@ -14,6 +14,12 @@ from lwcnn.publication.tables.table import Columns, Table, table_of
 
 _ORDER = {name: i for i, name in enumerate(("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch"))}
 _WEIGHTS = {"random": "random", "trained": "Wren's, from CIFAR-10"}
+_ROUNDING = {
+    "float32": "float32",
+    "post": "int8, not trained further",
+    "trained": "int8, trained further without rounding",
+    "aware": "int8, trained further with rounding",
+}
 _CANVAS = {
     "classifier": "merged model as detector, not trained further",
     "unfrozen": "its branches under a new head: the head first, then all layers with SGD",
@@ -116,6 +122,15 @@ COLUMNS: dict[str, Columns] = {
         "ECE %": "{ece:.2%}",
         "loss": "{loss:.3f}",
         "Brier": "{brier:.4f}",
+    },
+    # Quantization-aware training against post-training quantization.
+    "quantization_aware": {
+        "network": lambda row: display_name(row["experiment"]) + (", pruned" if "weights" in row["files"][0] else ""),
+        "networks": lambda row: str(len(row["files"])),
+        "file": lambda row: _ROUNDING[row["way"]],
+        "validation %": lambda row: f"{100 * np.mean(row['val_accuracy']):.2f}",
+        "test %": lambda row: f"{100 * np.mean(row['test_accuracy']):.2f}",
+        "points": lambda row: "" if row["way"] == "float32" else _points(row),
     },
     # Test-time augmentation of every trained network.
     "tta": {
