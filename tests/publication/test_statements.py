@@ -20,7 +20,7 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
-from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS, TECHNIQUES
+from lwcnn.experiments.recipes.techniques import TECHNIQUES, TITLES
 from lwcnn.experiments.results import load_correct, load_exports
 from lwcnn.models.description import model_checksum
 from lwcnn.models.dual import build_merged_model
@@ -911,9 +911,9 @@ def technique_gains(evidence):
     """Gains over the recipe at `quick` by technique: one's interval, and points for each seed by kind of images."""
     runs = evidence.runs[(evidence.runs["preset"] == "quick") & (evidence.runs["dataset"] == "cifar10")]
     runs = 100 * runs.set_index(["experiment", "seed"])[["test_accuracy", "val_accuracy"]].unstack("seed")
-    each = (runs.loc[list(TECHNIQUE_EXPERIMENTS)] - runs.loc["residual_se_muon"]).dropna(axis="columns", how="all")
+    each = (runs.loc[list(TITLES)] - runs.loc["residual_se_muon"]).dropna(axis="columns", how="all")
     each = each.rename(lambda name: name.removeprefix("technique_"))
-    found = {key: minus_recipe(evidence, key, "quick") for key in TECHNIQUES}
+    found = {key: minus_recipe(evidence, key, "quick") for key in each.index}
     return found, each["test_accuracy"], each["val_accuracy"]
 
 
@@ -947,7 +947,7 @@ def test_the_recipe_of_the_techniques_varies_from_seed_to_seed(evidence, techniq
 
 def test_one_seeds_interval_contains_a_techniques_gain_in_four_of_five_cases(evidence):
     parts = []  # of the variance of a difference between two runs: between seeds, and within a seed
-    for name in TECHNIQUE_EXPERIMENTS:
+    for name in TITLES:
         both = (evidence.network("cifar10", one, "quick") for one in (name, "residual_se_muon"))
         ours, theirs = (network.correct.astype(int) for network in both)
         difference = ours - theirs
@@ -1082,7 +1082,7 @@ def test_no_other_technique_gains_after_60_epochs(evidence):
 
 
 def test_every_technique_is_measured(evidence):
-    assert set(TECHNIQUE_EXPERIMENTS) <= set(evidence.runs["experiment"])
+    assert set(TITLES) <= set(evidence.runs["experiment"])
 
 
 def test_the_classifiers_branches_are_worth_more_than_unfreezing_on_a_canvas(evidence):
