@@ -34,9 +34,10 @@ from lwcnn.experiments import run
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import train_experiment
 from lwcnn.experiments.recipes import Experiment, get_experiment
-from lwcnn.experiments.recipes.techniques import BASE, technique
+from lwcnn.experiments.recipes.techniques import BASE, TITLES, technique
 from lwcnn.experiments.sequence import PhaseSequence
-from lwcnn.system.environment import commit, device_name
+from lwcnn.system.environment import commit, device_name, num_threads
+from lwcnn.system.errors import wrong
 from lwcnn.system.files import read_json, write_json
 from lwcnn.training import loop, steps
 from lwcnn.training.average import MovingAverage
@@ -116,13 +117,18 @@ def update_statistics(model: keras.Model, batches) -> None:
 @contextlib.contextmanager
 def sam(config: SharpnessAwareConfig) -> Iterator[None]:
     """Trains with SAM in the block."""
+    if steps.step_name() != "engine":
+        raise wrong("SAM needs the engine: unset LWCNN_STEP", steps.step_name())
     with patch.object(steps, "open_epoch", lambda model, average, _: SharpnessAware(model, average, config.radius)):
         yield
 
 
 @contextlib.contextmanager
 def swa(config: ConstantEndConfig) -> Iterator[None]:
-    """Averages equally in the block, and computes the statistics of batch normalization for the averaged weights."""
+    """Averages equally in the block, and computes the statistics of batch normalization for the averaged weights.
+
+    A result's history has the validation accuracy before these statistics, and its `ema` is not used.
+    """
 
     def train(plan: Experiment, sequence: PhaseSequence, teacher: keras.Model | None) -> keras.Model:
         (phase,) = plan.phases
@@ -145,11 +151,14 @@ def changed(key: str, preset: str) -> Experiment:
     plan = get_experiment(BASE, preset, "cifar10")
     (phase,) = plan.phases
     optimizer = TECHNIQUES[key][1](**vars(phase.optimizer))
-    return replace(plan, name=technique(key), phases=(replace(phase, optimizer=optimizer),))
+    name = technique(key)
+    question = f"technique: {TITLES[name]}"
+    return replace(plan, name=name, question=question, phases=(replace(phase, optimizer=optimizer),))
 
 
-def measure_time(key: str, file: Path) -> None:
-    """Writes the time of an epoch, with a technique and without, to the file of benchmarks/technique_time.py."""
+def measure_time(file: Path) -> None:
+    """Writes the time of an epoch, with SAM and without, to the file of benchmarks/technique_time.py."""
+    key = "sam"
     data = load_dataset("cifar10")
     fastest = dict.fromkeys((BASE, technique(key)), float("inf"))
     for _ in range(ROUNDS):
@@ -169,10 +178,12 @@ def main() -> None:
     parser.add_argument("technique", choices=TECHNIQUES)
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--time", action="store_true", help="only time an epoch, on one thread")
+    parser.add_argument("--time", action="store_true", help="only time an epoch of SAM, on one thread")
     options = parser.parse_args()
     if options.time:
-        measure_time(options.technique, ROOT / "results" / "technique_time.json")
+        if options.technique != "sam" or num_threads() != 1:
+            parser.error("give sam and OMP_NUM_THREADS=1; the steps of swa are those of the recipe")
+        measure_time(ROOT / "results" / "technique_time.json")
         return
     plan = changed(options.technique, options.preset)
     runs = ROOT / "runs" / "flat_minima"

@@ -304,6 +304,17 @@ def test_other_additions_with_relu6_keep_their_ranges(images):
     assert "ADD" in read_graph(plain).operations and restore_relu6_ranges(plain) == plain
 
 
+def test_a_narrower_range_of_relu6_stays(images):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.DepthwiseConv2D(3)(inputs)
+    narrow = layers.ReLU(6)(layers.Add()([layers.Conv2D(4, 1, activation="sigmoid")(x) for _ in range(2)]))
+    product = layers.Multiply()([narrow, layers.Conv2D(4, 1, activation="sigmoid")(x)])  # narrower than the sum
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(product)))
+    plain = convert_deployable(build_deployable(randomize(model)), images)
+    assert [scale < 6 / 255 for name, scale, _ in scales(plain) if name == "ADD"] == [True]
+    assert restore_relu6_ranges(plain) == plain
+
+
 def test_bias_correction_removes_the_shift(model, images):
     deployable = equalize_channels(simplify(build_deployable(model, short_names=True)), images)
     plain, exact = convert_deployable(deployable, images), convert_deployable(deployable, None)

@@ -13,10 +13,10 @@ _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
 def restore_relu6_ranges(content: bytes) -> bytes:
-    """Gives the results of additions with ReLU6 that only multiplications read the range of ReLU6, 0 to 6.
+    """Gives the results of additions with ReLU6 that only multiplications read the range of ReLU6, if theirs is wider.
 
-    Before a convolution, TensorFlow 2.21 gives the factor relu6(x + 3) of a hard swish the scale of the product: a
-    tenth of the 256 values remain.
+    TensorFlow 2.21 gives an operand of an addition or multiplication the scale of the result, if nothing else reads it
+    and its range is smaller. Of relu6(x + 3) in a hard swish, a tenth of the 256 values may remain.
     """
     schema = require("ai_edge_litert.schema_py_generated")
     changed, operations = bytearray(content), read_graph(content).operations
@@ -32,8 +32,9 @@ def restore_relu6_ranges(content: bytes) -> bytes:
             continue
         table = operator.BuiltinOptions()
         options.Init(table.Bytes, table.Pos)
-        if options.FusedActivationFunction() == schema.ActivationFunctionType.RELU6:
-            quantization = graph.Tensors(output).Quantization()
+        quantization = graph.Tensors(output).Quantization()
+        is_relu6 = options.FusedActivationFunction() == schema.ActivationFunctionType.RELU6
+        if is_relu6 and quantization.Scale(0) > 6 / 255:
             quantization.ScaleAsNumpy()[:], quantization.ZeroPointAsNumpy()[:] = 6 / 255, -128
     return bytes(changed)
 
