@@ -597,15 +597,15 @@ def test_micro_needs_the_estimated_memory_and_finds_the_classes_of_litert(eviden
     assert (family["size_bytes"].idxmin(), family["arena_bytes_total"].idxmin()) == ("wren_5k", "wren_fast")
 
 
-def test_wren_fast_is_smaller_than_mlperf_tinys_resnet_more_accurate_and_no_slower(evidence):
+def test_wren_fast_is_smaller_than_mlperf_tinys_resnet_more_accurate_and_nearly_as_fast(evidence):
     rows = {row["network"]: row for row in evidence.benchmark("mlperf_tiny")["rows"] if row["precision"] == "int8"}
     theirs, ours = rows["ResNet-8"], rows["Wren-fast"]
     assert round(100 * (ours["accuracy"] - theirs["accuracy"]), 1) == 1.7
     assert ours["size_bytes"] / theirs["size_bytes"] == pytest.approx(0.6, abs=0.02)
-    assert round(100 - 100 * ours["p50_ms"] / theirs["p50_ms"]) == 2
+    assert ours["p50_ms"] / theirs["p50_ms"] == pytest.approx(1.1, abs=0.03)
     machine = evidence.benchmark("mlperf_tiny")["machine"]
     assert max(machine["load_average_before"], machine["load_average_after"]) < 1.1, "the measurement itself"
-    assert machine["device"] == "AMD EPYC (family 25, model 17), 2 cores"
+    assert machine["device"] == "AMD EPYC (family 26, model 2), 2 cores"
     assert rows["Wren"]["p50_ms"] > 2 * theirs["p50_ms"] and rows["Wren-30k"]["p50_ms"] < rows["large ResNet"]["p50_ms"]
     assert (
         f"more accurate ({100 * ours['accuracy']:.1f}% against {100 * theirs['accuracy']:.1f}%, both as int8 files), "
@@ -1043,8 +1043,9 @@ def test_what_the_techniques_take(evidence):
     assert 1.11 < augmentation.pop("auto_augment") < 1.13 and max(augmentation.values()) < 1.11
     in_keras = {"lookahead", "one_cycle", "schedule_free", "feature_noise", "cbam", "hybrid_pooling"}
     one_by_one = {"gelu", "glu", "branches", "prelu"}  # and the teacher's layers
-    assert {name for name, time in times.items() if time > 1.3} == in_keras | one_by_one | {"resolution", "distilled"}
-    assert all(1.8 < times[name] < 3.1 for name in one_by_one) and 1.9 < times["resolution"] < 2.1
+    assert {name for name, time in times.items() if time > 1.3} == in_keras | one_by_one | {"resolution", "distilled", "sam"}
+    assert all(1.8 < times[name] < 3.1 for name in one_by_one)
+    assert all(1.9 < times[name] < 2.1 for name in ("resolution", "sam"))
     assert {row["device"].split()[0] for row in rows} == {"AMD", "Intel(R)"}
 
 
