@@ -636,10 +636,14 @@ def test_the_readmes_first_sentence_has_wrens_figures(evidence):
     rows = evidence.benchmark("after_training")["rows"]
     (int8,) = [row["test_accuracy"] for row in rows if (row["experiment"], row["technique"]) == ("wren_30k", "int8")]
     reached, in_int8 = (f"{100 * np.mean(found):.1f}%" for found in (most["test_accuracy"], int8))
-    assert reached == in_int8 and (
-        f"reaches {reached} with {most['params'].iloc[0]:,} parameters, also as an int8 file of "
-        f"{file['size_bytes'] / 1000:.0f} kB (means of three seeds)"
-    ) in README
+    assert (
+        reached == in_int8
+        and (
+            f"reaches {reached} with {most['params'].iloc[0]:,} parameters, also as an int8 file of "
+            f"{file['size_bytes'] / 1000:.0f} kB (means of three seeds)"
+        )
+        in README
+    )
     assert set(runs["num_threads"]) == {1}
 
 
@@ -1043,7 +1047,8 @@ def test_what_the_techniques_take(evidence):
     assert 1.11 < augmentation.pop("auto_augment") < 1.13 and max(augmentation.values()) < 1.11
     in_keras = {"lookahead", "one_cycle", "schedule_free", "feature_noise", "cbam", "hybrid_pooling"}
     one_by_one = {"gelu", "glu", "branches", "prelu"}  # and the teacher's layers
-    assert {name for name, time in times.items() if time > 1.3} == in_keras | one_by_one | {"resolution", "distilled", "sam"}
+    others = {"resolution", "distilled", "sam"}
+    assert {name for name, time in times.items() if time > 1.3} == in_keras | one_by_one | others
     assert all(1.8 < times[name] < 3.1 for name in one_by_one)
     assert all(1.9 < times[name] < 2.1 for name in ("resolution", "sam"))
     assert {row["device"].split()[0] for row in rows} == {"AMD", "Intel(R)"}
