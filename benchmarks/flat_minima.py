@@ -1,8 +1,8 @@
-"""Trains two techniques that seek flat minima, with Wren's recipe; the results are compared like those of the others.
+"""Trains Wren with one of two techniques that seek flat minima; its results join those of the other techniques.
 
-Sharpness-aware minimization (SAM, arXiv 2010.01412) updates with the gradient at the weights plus `radius` times the
-unit gradient. Stochastic weight averaging (SWA, arXiv 1803.05407) keeps a constant learning rate in the last quarter of
-the steps and returns the mean of the weights after each of them. Run
+Sharpness-aware minimization (SAM, arXiv 2010.01412) moves the weights by `radius` along the gradient, and updates the
+original weights with the gradient found there. Stochastic weight averaging (SWA, arXiv 1803.05407) keeps a constant
+learning rate in the last quarter of the steps and returns the mean of the weights after each of them. Run
 
     LWCNN_DATA_DIR=... python benchmarks/flat_minima.py sam --preset quick --seeds 0 1 2
     LWCNN_DATA_DIR=... OMP_NUM_THREADS=1 python benchmarks/flat_minima.py sam --time
@@ -56,7 +56,7 @@ class SharpnessAwareConfig(OptimizerConfig):
 
 @dataclass(frozen=True)
 class ConstantEndConfig(OptimizerConfig):
-    """The recipe's optimizer; the last share `end` of the steps keeps that share of the peak learning rate."""
+    """The recipe's optimizer. Its learning rate falls to `end` times its peak and stays there for that share of steps."""
 
     end: float = 0.25
 
@@ -127,7 +127,7 @@ def sam(config: SharpnessAwareConfig) -> Iterator[None]:
 def swa(config: ConstantEndConfig) -> Iterator[None]:
     """Averages equally in the block, and computes the statistics of batch normalization for the averaged weights.
 
-    A result's history has the validation accuracy before these statistics, and its `ema` is not used.
+    The validation accuracies in a result's history are from before these statistics; `ema` in its config has no effect.
     """
 
     def train(plan: Experiment, sequence: PhaseSequence, teacher: keras.Model | None) -> keras.Model:

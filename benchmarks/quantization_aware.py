@@ -1,12 +1,13 @@
 """Quantization-aware training against post-training quantization to int8, on CIFAR-10.
 
-A trained network is rewritten as for its int8 file and trained on for a few epochs with its own images, once in float32
-and once with weights and activations rounded to int8 in each forward pass (arXiv 1712.05877); rounding has the gradient
-1. All three networks are then converted to int8. Weights that are zero, such as pruned ones, stay zero. Run
+A trained network is rewritten as for its int8 file. One copy is trained for a few more epochs in float32, another with
+weights and activations rounded to int8 in each forward pass (arXiv 1712.05877); gradients pass through the rounding
+unchanged within the range. Both copies and the network as it was are then converted to int8. Weights that are zero,
+such as pruned ones, stay zero. Run
 
     LWCNN_DATA_DIR=... python benchmarks/quantization_aware.py
-    LWCNN_DATA_DIR=... python benchmarks/prune.py --only wren_100k weights --epochs 30 --models runs/pruned
-    LWCNN_DATA_DIR=... python benchmarks/quantization_aware.py --model runs/pruned/cifar10-wren_100k-weights-30.keras
+    LWCNN_DATA_DIR=... python benchmarks/prune.py --only wren_100k weights --epochs 30 --models runs --json runs/p.json
+    LWCNN_DATA_DIR=... python benchmarks/quantization_aware.py --model runs/cifar10-wren_100k-weights-30.keras
 
 Finished rows are kept in the JSON.
 """
@@ -104,8 +105,9 @@ def rounded_kernel(kernel, axis: int):
 def rounded(model: keras.Model, images: np.ndarray) -> keras.Model:
     """Returns a copy of a rewritten model that rounds like its int8 file, with activation ranges from the images.
 
-    An addition before a ReLU6 is not rounded, because LiteRT computes both at once; its sigmoid has steps of 1/256. Not
-    simulated are the rounding before a sigmoid and the coarser steps that the converter gives some operands of sums.
+    LiteRT computes an addition and the ReLU6 after it at once, so only the result is rounded; sigmoids have steps of
+    1/256, as in LiteRT. Two things are not simulated: the rounding before a sigmoid, and the coarser steps that the
+    converter gives some operands of sums.
     """
     fused = {source(one.input).name for one in model.operations if type(one).__name__ == "Relu6"}
     shown = {
@@ -152,7 +154,7 @@ def trained(model: keras.Model, batches, epochs: int) -> list[np.ndarray]:
 
 
 def logits_by_way(file: Path, split, batches, data: Dataset, epochs: int) -> dict[str, list[np.ndarray]]:
-    """Returns logits of the validation images and of the test images, of the network and of its int8 files."""
+    """Returns the logits of validation and test images by way: those of the network and of its three int8 files."""
     parts = split.validation.arrays()[0], data.x_test
     calibration = draw_calibration_images(data.x_train)
     model = load_model(file)

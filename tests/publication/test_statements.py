@@ -887,10 +887,10 @@ def test_narrowed_networks_are_less_accurate_than_those_built_small_and_trained_
 def test_removed_weights_cost_less_than_removed_channels_but_not_fewer_bytes_than_building_small(evidence):
     by_epochs = {(row["experiment"], row["method"], row["epochs"]): row for row in evidence.benchmark("prune")["rows"]}
     rows = {key[:2]: row for key, row in by_epochs.items() if key[2] == 15}
-    for name, lost, removed in (("residual_se_muon", 0.16, 1 / 3), ("wren_100k", 1.2, 2 / 3)):
+    for name, lost, removed in (("residual_se_muon", 0.2, 1 / 3), ("wren_100k", 1.3, 2 / 3)):
         row, narrowed = rows[name, "weights"], rows[name, "channels"]
         assert row["params"] == narrowed["params"] and row["epochs"] == narrowed["epochs"]
-        assert 100 * (row["before"]["test_accuracy"] - row["test_accuracy"]) == pytest.approx(lost, abs=0.08)
+        assert round(100 * (row["before"]["test_accuracy"] - row["test_accuracy"]), 1) == lost
         assert abs(1 - row["params"] / row["before"]["params"] - removed) < 0.03
         assert row["test_accuracy"] > narrowed["test_accuracy"] + 0.01 and row["macs"] == row["before"]["macs"]
     w20, w30 = (evidence.network("cifar10", name) for name in ("wren_20k", "wren_30k"))
@@ -901,7 +901,8 @@ def test_removed_weights_cost_less_than_removed_channels_but_not_fewer_bytes_tha
     assert round(w30.runs["macs"].iloc[0] / pruned["macs"], 2) == 0.33
     longer = by_epochs["wren_100k", "weights", 30]
     assert len(by_epochs) == 5 and longer["int8_gzip_bytes"] == 70_534
-    assert 100 * (longer["before"]["test_accuracy"] - longer["test_accuracy"]) == pytest.approx(1.2, abs=0.06)
+    costs = [100 * (row["before"]["test_accuracy"] - row["test_accuracy"]) for row in (pruned, longer)]
+    assert np.round(costs, 2).tolist() == [1.27, 1.15]
     gains = [100 * (row["test_accuracy"] - w30.runs["test_accuracy"].mean()) for row in (pruned, longer)]
     assert [round(gain, 1) for gain in gains] == [0.6, 0.7]
     taught = evidence.network("cifar10", "wren_30k_distilled").runs["test_accuracy"]

@@ -13,10 +13,10 @@ _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
 def restore_relu6_ranges(content: bytes) -> bytes:
-    """Gives the results of additions with ReLU6 that only multiplications read the range of ReLU6, if theirs is wider.
+    """Restores the range 0 to 6 of additions with ReLU6 where the converter widened it and only products read them.
 
     TensorFlow 2.21 gives an operand of an addition or multiplication the scale of the result, if nothing else reads it
-    and its range is smaller. Of relu6(x + 3) in a hard swish, a tenth of the 256 values may remain.
+    and its range is smaller. In a hard swish, relu6(x + 3) may keep only a tenth of its 256 values.
     """
     schema = require("ai_edge_litert.schema_py_generated")
     changed, operations = bytearray(content), read_graph(content).operations

@@ -126,7 +126,7 @@ COLUMNS: dict[str, Columns] = {
     # Quantization-aware training against post-training quantization.
     "quantization_aware": {
         "network": lambda row: display_name(row["experiment"]) + (", pruned" if "weights" in row["files"][0] else ""),
-        "networks": lambda row: str(len(row["files"])),
+        "seeds": lambda row: str(len(row["files"])),
         "file": lambda row: _ROUNDING[row["way"]],
         "validation %": lambda row: f"{100 * np.mean(row['val_accuracy']):.2f}",
         "test %": lambda row: f"{100 * np.mean(row['test_accuracy']):.2f}",
