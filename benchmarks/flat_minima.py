@@ -56,7 +56,7 @@ class SharpnessAwareConfig(OptimizerConfig):
 
 @dataclass(frozen=True)
 class ConstantEndConfig(OptimizerConfig):
-    """The recipe's optimizer. Its learning rate falls to `end` times its peak and stays there for that share of steps."""
+    """The recipe's optimizer; its rate falls to `end` times the peak and stays there for that share of the steps."""
 
     end: float = 0.25
 
