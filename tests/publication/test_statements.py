@@ -1061,11 +1061,21 @@ def test_no_other_technique_gains_after_60_epochs(evidence):
     recipe = runs.loc["residual_se_muon", 0]
     clear = ["auto_augment", "blur", "trivial_augment", "stochastic_depth", "cutmix"]
     unclear = ["weight_decay", "dropout", "smoothing"]
-    alike = ["no_ema", "rand_augment", "mixup", "erasing", "cutout", "color_jitter", "sharpness", "feature_noise"]
+    alike = [
+        "no_ema",
+        "rand_augment",
+        "mixup",
+        "erasing",
+        "cutout",
+        "color_jitter",
+        "sharpness",
+        "feature_noise",
+        "swa",
+    ]
     names = [*clear, *unclear, *alike]
     trained = {index for index in runs.index if index[0].startswith("technique_")}
     assert trained == {(f"technique_{name}", seed) for name in (*names, "distilled") for seed in (0, 1)}
-    assert len(names) + 1 == 17
+    assert len(names) + 1 == 18
     found = {name: minus_recipe(evidence, name, "full") for name in names}
     assert [round(100 * found[name].mean, 1) for name in clear] == [-0.6, -0.6, -0.8, -0.8, -1.8]
     assert max(found[name].high for name in clear) < 0
