@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import runpy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation, ColorJitter, Erasing, MixUpCutMix, RandAugment
 from lwcnn.experiments.identity import check_finished
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, get_experiment, with_settings
+from lwcnn.experiments.recipes.techniques import TITLES
 from lwcnn.system.files import read_json
 from lwcnn.system.settings import added_later, plain_settings
 
@@ -46,13 +48,24 @@ def test_an_augmentation_is_recorded_as_before_it_had_the_new_settings():
 RUNS = sorted(path for path in RESULTS.glob("*/*/*/*seed*.json") if path.relative_to(RESULTS).parts[0] != "search")
 
 
+@pytest.fixture(scope="module")
+def of_benchmark():
+    """Returns the experiment that benchmarks/flat_minima.py trains under a name, with a preset."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(RESULTS.parent / "benchmarks"))
+        changed = runpy.run_path(str(RESULTS.parent / "benchmarks/flat_minima.py"))["changed"]
+    return lambda name, preset: changed(name.removeprefix("technique_"), preset)
+
+
 @pytest.mark.parametrize("path", RUNS, ids=lambda p: str(p.relative_to(RESULTS)))
-def test_committed_results_are_recognized_as_finished(path):
+def test_committed_results_are_recognized_as_finished(path, of_benchmark):
     dataset, experiment, preset = path.relative_to(RESULTS).parts[:3]
     name, _, epochs = experiment.partition("-epochs")
-    assert name in EXPERIMENT_NAMES
     result = read_json(path)
-    plan = with_settings(get_experiment(name, preset, dataset), epochs=int(epochs) if epochs else None)
+    if name in TITLES.keys() - set(EXPERIMENT_NAMES):
+        plan = of_benchmark(name, preset)
+    else:
+        plan = with_settings(get_experiment(name, preset, dataset), epochs=int(epochs) if epochs else None)
     config = json.loads(json.dumps(plain_settings(plan)))
     if result.get("precision", "float32") != "float32":
         config["computing"] = {"precision": result["precision"]}
