@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 import keras
 import numpy as np
+from after_training import FILES
 from keras import layers, ops
 from keras.quantizers import fake_quant_with_min_max_vars
 
@@ -48,14 +49,6 @@ from lwcnn.publication.tables.benchmarks import benchmark_table
 from lwcnn.system.environment import machine
 from lwcnn.system.files import read_json, write_json
 
-FILES = {
-    "residual_se_muon": ("models/cifar10-residual_se_muon.keras",),
-    "wren_30k": (
-        "models/teachers/cifar10-wren_30k-seed0.keras",
-        "models/teachers/cifar10-wren_30k-seed1.keras",
-        "models/cifar10-wren_30k.keras",
-    ),
-}
 EPOCHS, LEARNING_RATE = 2, 1e-5  # best of 1e-3 to 1e-5 on Wren's validation images
 UNROUNDED = (
     layers.InputLayer,
@@ -209,7 +202,7 @@ def main() -> None:
     if options.model:
         networks = {options.model.name.split("-")[1]: [options.model]}
     else:
-        networks = {name: [ROOT / file for file in files] for name, files in FILES.items()}
+        networks = {name: [ROOT / "models" / file for file in files] for name, files in FILES.items()}
     kept = read_json(options.json) if options.json.exists() else {"rows": []}
     for experiment, files in networks.items():
         wanted = [file.name for file in files], options.epochs

@@ -21,7 +21,9 @@ for package in ("tensorflow", "ai_edge_litert"):
 
 @pytest.fixture(scope="module")
 def bench():
-    return runpy.run_path(str(ROOT / "benchmarks/quantization_aware.py"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        return runpy.run_path(str(ROOT / "benchmarks/quantization_aware.py"))
 
 
 @pytest.fixture(scope="module")

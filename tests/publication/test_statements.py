@@ -546,6 +546,17 @@ def test_what_helps_after_training(evidence):
     assert abs(lost).max() < 0.12, "with any of the three seeds"
 
 
+def test_networks_that_are_converted_again_have_the_same_accuracy(evidence):
+    rows = [row for row in evidence.benchmark("shrink")["rows"] if not row["sparsity"]]
+    found = {row["experiment"]: row["int8_accuracy"] for row in rows}
+    ours = {"Wren-fast": "wren_fast", "Wren": "residual_se_muon", "Wren-30k": "wren_30k"}
+    rows = [row for row in evidence.benchmark("mlperf_tiny")["rows"] if row["precision"] == "int8"]
+    found |= {ours[row["network"]]: row["accuracy"] for row in rows if row["network"] in ours}
+    assert len(found) == 10
+    for name, accuracy in found.items():
+        assert evidence.network("cifar10", name).int8["accuracy_exported"] == accuracy, name
+
+
 def test_quantization_aware_training_hardly_helps(evidence):
     rows = {(row["experiment"], row["way"]): row for row in evidence.benchmark("quantization_aware")["rows"]}
     points = {key: round(row["points"], 2) for key, row in rows.items()}
