@@ -14,6 +14,7 @@ results/bench*.json, train_step.json, ...                     a benchmark
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import GenericAlias
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ _PROVENANCE = dict.fromkeys(("data_checksum", "backend", "device", "commit", "nu
 _ACCURACIES = dict.fromkeys(("train_accuracy", "val_accuracy", "test_accuracy", "ece"), int | float)
 _BY_CLASS = {"per_class_accuracy": dict, "confusion_matrix": list | None}
 _COSTS = dict.fromkeys(("params", "macs", "num_train_images", "num_val_images"), int)
-_RUN = _NAMES | _COSTS | _ACCURACIES | _BY_CLASS | {"history": list, "weights": object, "config": dict} | _PROVENANCE
+_CONTENTS = {"history": list[dict], "weights": object, "config": dict}
+_RUN = _NAMES | _COSTS | _ACCURACIES | _BY_CLASS | _CONTENTS | _PROVENANCE
 _FOLDS = _NAMES | {"leaky": bool, "accuracies": list, "fold_histories": list} | _PROVENANCE
 _EXPORT = {"model": str, "format": str, "dataset": str, "experiment": str}
 _NETWORK = {"model": str, "params": int, "macs": int, "float32_bytes": int, "memory_mb": dict}
@@ -88,7 +90,7 @@ def load_folds(folder: StrPath) -> pd.DataFrame:
 
 def load_trials(folder: StrPath) -> pd.DataFrame:
     """Loads every trial of the earlier searches, the best first."""
-    searches = [read_json(path) for path in sorted(Path(folder).glob("search/*.json"))]
+    searches = _records(Path(folder).glob("search/*.json"), {"trials": list[dict]})
     frame = pd.DataFrame([one | trial for one in searches for trial in one["trials"]], columns=[*_TRIAL_KEYS, "config"])
     return frame.sort_values(["val_accuracy", "trial"], ascending=[False, True], ignore_index=True)
 
@@ -106,9 +108,10 @@ def load_latencies(folder: StrPath) -> pd.DataFrame:
     """
     columns = ["dataset", "experiment", "model_sha256", "device", "runtime", "mean_ms", "p50_ms", "p90_ms", "p99_ms"]
     paths = (Path(folder) / name for name in ("bench.json", "bench_networks.json"))  # the second with random weights
+    files = _records([path for path in paths if path.exists()], {"models": list[dict], "machine": dict})
     rows = [
         {**model, "device": found["machine"]["device"], "runtime": row["name"], **row["batch1"]}
-        for found in (read_json(path) for path in paths if path.exists())
+        for found in files
         for model in found["models"]
         for row in model["rows"]
     ]
@@ -151,14 +154,27 @@ def _paths(folder: StrPath, pattern: str, name: str) -> list[Path]:
 
 def _frame(paths: Iterable[Path], types: Mapping[str, Any]) -> pd.DataFrame:
     """Returns a row per file, with `path`; the keys of `types` are columns even without files."""
-    rows = []
+    rows = _records(paths, types)
+    return pd.DataFrame(rows, columns=None if rows else [*types, "path"])
+
+
+def _records(paths: Iterable[Path], types: Mapping[str, Any]) -> list[dict]:
+    """Returns the content of each file, with `path`; a missing key or a value of another type is an error."""
+    records = []
     for path in sorted(paths):
         record = read_json(path)
         for key, kind in types.items():
-            if not isinstance(record[key], kind):  # a missing key is an error
-                raise wrong(f"{path} is damaged or was edited: move it away", f"{key}={record[key]!r}")
-        rows.append(record | {"path": str(path)})
-    return pd.DataFrame(rows, columns=None if rows else [*types, "path"])
+            if not _is(record[key], kind):
+                raise wrong(f"{path} is damaged or was edited: move it away", f"{key}={record[key]!r:.200}")
+        records.append(record | {"path": str(path)})
+    return records
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Returns whether a value is of a type; `list[dict]` checks each item, too."""
+    if isinstance(kind, GenericAlias):
+        return isinstance(value, list) and all(isinstance(item, kind.__args__) for item in value)
+    return isinstance(value, kind)
 
 
 def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -117,9 +117,10 @@ class PhaseSequence:
 
 def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
     """Returns the record of a phase in the `history` of a result."""
+    history = [{name: round(value, 6) for name, value in epoch.items()} for epoch in state.history]
     best_epoch = state.best_epoch[-1]
     keeps_best = phase.patience is not None or bool(state.diverged)
-    final = state.history[(best_epoch if keeps_best else state.epoch) - 1]["val_accuracy"]
+    final = history[(best_epoch if keeps_best else state.epoch) - 1]["val_accuracy"]
     if keeps_best and phase.best_per_branch and len(state.best) > 1:
         final = float(np.mean(state.best[:-1]))
     return {
@@ -127,13 +128,10 @@ def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
         "trainable_params": trainable_params(model),
         "epochs": state.epoch,
         "best_epoch": best_epoch,
-        "best_val_accuracy": state.history[best_epoch - 1]["val_accuracy"],
+        "best_val_accuracy": history[best_epoch - 1]["val_accuracy"],
         "final_val_accuracy": final,
         "seconds": round(state.seconds, 2),
         **({"diverged": state.diverged, "learning_rate": phase.optimizer.learning_rate} if state.diverged else {}),
-        "history": [
-            {name: round(value, 6) if name.endswith("loss") else value for name, value in epoch.items()}
-            for epoch in state.history
-        ],
+        "history": history,
         "computing": state.computing,
     }

@@ -8,6 +8,7 @@ from publication.made_results import write_folds, write_run
 import lwcnn
 from lwcnn.experiments.results import load_correct, load_folds, load_results, load_trials
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import write_json
 
 
 def test_a_run_is_a_row_and_a_copy_is_none(tmp_path):
@@ -55,13 +56,21 @@ def test_a_lacking_key_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"test_accuracy": "high"}, {"experiment": 5}, {"history": None}, {"params": "20k"}]
+    "changes", [{"test_accuracy": "high"}, {"experiment": 5}, {"history": None}, {"history": [5]}, {"params": "20k"}]
 )
 def test_a_value_of_another_type_is_named(tmp_path, changes):
     path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0, **changes)
     (key,) = changes
     with pytest.raises(LwcnnError, match=f"{path} is damaged.*{key}="):
         load_results(tmp_path)
+
+
+@pytest.mark.parametrize("trials", [5, [5], {"0": {}}])
+def test_trials_of_another_type_are_named(tmp_path, trials):
+    path = tmp_path / "search/cifar10-12epochs.json"
+    write_json(path, {"dataset": "cifar10", "trials": trials})
+    with pytest.raises(LwcnnError, match=f"{path} is damaged.*trials="):
+        load_trials(tmp_path)
 
 
 def test_folds_are_rows(tmp_path):
