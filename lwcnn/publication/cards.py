@@ -66,6 +66,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         raise wrong("Give a model of one image size", path)
     (num_seeds, num_test), mean = network.correct.shape, network.accuracy  # for the interval
     low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
+    average = percent(network.runs["test_accuracy"].mean(), interval=(100 * mean.low, 100 * mean.high))
     is_known = told.experiment in EXPERIMENT_NAMES
     is_shipped = name in NETWORKS and path.resolve() == shipped_file(name, told.dataset)
     is_best = told.val_accuracy == network.runs["val_accuracy"].max()
@@ -83,7 +84,6 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         shape=shape,
         num_classes=len(told.class_names),
         classes=", ".join(told.class_names),
-        num_seeds=num_seeds,
         num_test=num_test,
         choice=f"the released seed is {'the best one' if is_best else 'not the best one'} on them",
         start=f"Started with the weights of `{told.config['start']}`, then t" if "start" in told.config else "T",
@@ -93,7 +93,8 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         command=again if is_known and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
         test_accuracy=percent(told.test_accuracy, interval=(100 * low, 100 * high)),
-        mean_accuracy=percent(network.runs["test_accuracy"].mean(), interval=(100 * mean.low, 100 * mean.high)),
+        mean_accuracy=f"| test accuracy, mean of all seeds ({num_seeds}) | {average} |\n" if num_seeds > 1 else "",
+        bootstrapped=", bootstrapped over seeds and images for the mean" if num_seeds > 1 else "",
         million_macs=run["macs"] / 1e6,
         int8=_int8(path, told, evidence),
         calibration=_calibration(told, run, network),
@@ -149,12 +150,13 @@ def _int8(path: Path, told: Description, evidence: Evidence) -> str:
 def _calibration(told: Description, run: dict, network: Network) -> str:
     runs = or_missing(lambda: network.scaled_runs)
     if isinstance(runs, MissingInput) or set(runs["temperature"]) == {1.0}:  # as if all validation images are right
-        return f"The expected calibration error is {percent(run['ece'])}; no temperature was fitted."
+        return f"The expected calibration error of this file is {percent(run['ece'])}; no temperature was fitted."
     own = f" The temperature of this file is {told.temperature:.3f}." if told.temperature else ""
+    seeds = f" (mean of {len(runs)} seeds)" if len(runs) > 1 else ""
     return (
-        f"The expected calibration error is {percent(runs['ece'].mean())}, or {percent(runs['ece_scaled'].mean())} "
-        f"after the logits are divided by a temperature of {temperatures(runs)}, fitted on validation images "
-        f"(seeds: {len(runs)}).{own}"
+        f"The expected calibration error{seeds} is {percent(runs['ece'].mean())}, or "
+        f"{percent(runs['ece_scaled'].mean())} after the logits are divided by a temperature of {temperatures(runs)}, "
+        f"fitted on validation images.{own}"
     )
 
 
@@ -191,6 +193,7 @@ def _index(told: dict[Path, Description], evidence: Evidence) -> str:
     table = table_of(columns, told).markdown()
     chosen = (
         "Each model is one seed of its experiment: the best one on validation images, unless its card says otherwise. "
-        "Mean % is the mean and standard deviation over the seeds. A card states the license of its model."
+        "Mean % is the mean and standard deviation over the seeds. Some experiments with `quick` in this list were "
+        "also trained at `full`, but those weights were not kept. A card states the license of its model."
     )
     return f"# Models\n\n{chosen}\n\n{table}\n"

@@ -771,17 +771,9 @@ def test_the_engine_is_three_times_as_fast_as_keras_and_twice_as_fast_as_pytorch
 
 
 def test_runs_trained_by_the_engine_are_those_named(evidence):
-    named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
-    named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast", "wren_30k-epochs60", "wren_30k-epochs200"}
-    named |= {"efficientnet_b0", "efficientnet_b0_cifar", "mobilenet_v2_cifar", "wren_30k_distilled"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     runs = runs[~runs["experiment"].str.startswith("technique_")]
-    of_the_method = runs["experiment"].isin([*CHANGES, "paper"])
-    others = runs[~(of_the_method & ((runs["preset"] == "full") | (runs["seed"] > 2)))]
-    assert set(others["experiment"]) <= named | {"single_wide", "submodel_wide"}, (
-        "and the method's changes at `full` and with new seeds"
-    )
-    assert not (runs["experiment"].eq("paper") & runs["preset"].eq("full")).any()
+    assert not (runs["experiment"].isin(["paper", "paper_tuned", "residual_se"]) & runs["preset"].eq("full")).any()
     assert set(evidence.network("cifar10", "residual_se_muon", "full").runs["step"]) == {"engine"}
     drawn = where(runs[~runs["experiment"].isin(VARIANTS)], dataset="cifar10", preset="full")  # in the figure of costs
     drawn = drawn[drawn["device"].str.contains("core")]
@@ -1024,18 +1016,15 @@ def test_no_other_technique_shows_a_clear_gain(technique_gains):
     found, points, on_validation = technique_gains
     assert {key for key, one in found.items() if one.low > 0} == {"resolution", "distilled"}
     assert round(100 * found["branches"].mean, 1) == 0.4
-    assert (points.loc[["prelu", "feature_noise"]].max(axis="columns") > 0.4).all()
-    assert (points.loc[["prelu", "feature_noise"], 1] < -0.4).all()
+    assert includes_zero(found["branches"])
 
 
 def test_what_makes_the_task_much_harder_costs_accuracy_in_short_training(technique_gains):
     found, points, _ = technique_gains
     for key in ("cutmix", "auto_augment", "trivial_augment", "resizing", "stochastic_depth"):
         assert found[key].high < 0, key
-    for key in ("rand_augment", "dropout", "cutout", "erasing", "weight_decay", "smoothing", "mixup"):
-        assert includes_zero(found[key]), key
-        assert -0.55 < 100 * found[key].mean < 0, key
-    for key in ("color_jitter", "sharpness", "blur", "batch_64", "no_ema"):
+    others = {"rand_augment", "dropout", "cutout", "erasing", "weight_decay", "smoothing", "mixup"}
+    for key in others | {"color_jitter", "sharpness", "blur", "feature_noise", "batch_64", "no_ema"}:
         assert includes_zero(found[key]), key
 
 
@@ -1165,6 +1154,8 @@ def test_the_papers_network_grows_with_images_and_classes_and_wren_s_hardly(evid
     both = small.join(paper, suffixes=("_small", "_paper"), how="inner")
     assert (both["test_accuracy_small"] > both["test_accuracy_paper"]).all() and len(both) == 4
     assert (both["epochs_small"] < both["epochs_paper"]).all()
+    ours, theirs = (both[f"epochs_{name}"] * both[f"seconds_per_epoch_{name}"] for name in ("small", "paper"))
+    assert [round(value, 1) for value in ((ours / theirs).min(), (ours / theirs).max())] == [1.4, 1.7]
     assert (both["seconds_per_epoch_small"] > both["seconds_per_epoch_paper"]).all()
     for network in (paper, small):
         assert network.loc["cifar10"].sort_index()["seconds_per_epoch"].is_monotonic_increasing

@@ -32,14 +32,12 @@ _CANVAS = {
 COLUMNS: dict[str, Columns] = {
     # A training step of the engine, Keras and PyTorch; ratios compare rows measured under the same conditions.
     "train_step": {
-        "threads": "{threads}",
         "network": "`{workload}`",
-        "contender": "{contender}",
-        "images timed": "{timed_images:,}",
+        "training step": "{contender}",
         "median s": "{median:.1f}",
         "range": lambda row: f"{min(row['seconds']):.1f} to {max(row['seconds']):.1f}",
         "speed relative to `keras`": "{times_keras}",
-        "times `torch`": "{times_torch}",
+        "speed relative to `torch`": "{times_torch}",
     },
     # Validation accuracy of the latest weights and of their averages, for one training each.
     "averaging": {
