@@ -54,6 +54,7 @@ def _member(thousands: int, network: ResidualSEConfig, strong: bool = True) -> R
 
 
 _WREN_30K = _network(24, Stage(24, 2), Stage(40, 3, 5, 1.6))  # 27,779 parameters on 32x32x3; 31,469 with 100 classes
+_WREN_100K = _network(40, Stage(40, 2), Stage(64, 4))  # 94,120
 _WREN_FAST = ResidualSEConfig(stem=24, stages=(Stage(24, 2, 3), Stage(48, 2)), attention="eca")  # 29,694
 
 VARIANTS: dict[str, Recipe] = {
@@ -62,8 +63,11 @@ VARIANTS: dict[str, Recipe] = {
         "wren_30k with MixUp in place of RandAugment",
         _long(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
     ),
+    "wren_100k_mixing": Recipe(
+        "wren_100k with MixUp and CutMix", _long(_WREN_100K, mixing=MixUpCutMix(0.5, 1.0, probability=0.5))
+    ),
 }
-"""One change of `wren_30k` each."""
+"""One change of a network of the family each."""
 
 FAMILY_EXPERIMENTS: dict[str, Recipe] = {
     # The two smallest are expected to underfit with the strong augmentation; not tested.
@@ -72,7 +76,7 @@ FAMILY_EXPERIMENTS: dict[str, Recipe] = {
     "wren_15k": _member(15, ResidualSEConfig(stem=32, stages=(Stage(24, 4),))),  # 14,238 on 28x28x1, for gray images
     "wren_20k": _member(20, _network(20, Stage(20, 2), Stage(32, 3, 5, 1.5))),  # 18,611
     "wren_30k": _member(30, _WREN_30K),
-    "wren_100k": _member(100, _network(40, Stage(40, 2), Stage(64, 4))),  # 94,120
+    "wren_100k": _member(100, _WREN_100K),
     "wren_fast": Recipe(
         "the Wren family: accuracy at the int8 latency of MLPerf Tiny's ResNet-8", _long(_WREN_FAST, strong=False)
     ),
