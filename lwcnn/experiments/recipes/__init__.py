@@ -43,6 +43,7 @@ _RECIPES = {name: recipe for group in EXPERIMENT_GROUPS.values() for name, recip
 EXPERIMENT_NAMES = tuple(_RECIPES)
 
 NETWORKS = {
+    "wren-100k-mixing": "wren_100k_mixing",
     "wren-100k": "wren_100k",
     "wren-30k-distilled": "wren_30k_distilled",
     "wren-30k": "wren_30k",

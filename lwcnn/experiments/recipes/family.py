@@ -63,11 +63,8 @@ VARIANTS: dict[str, Recipe] = {
         "wren_30k with MixUp in place of RandAugment",
         _long(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
     ),
-    "wren_100k_mixing": Recipe(
-        "wren_100k with MixUp and CutMix", _long(_WREN_100K, mixing=MixUpCutMix(0.5, 1.0, probability=0.5))
-    ),
 }
-"""One change of a network of the family each."""
+"""One change of `wren_30k` each."""
 
 FAMILY_EXPERIMENTS: dict[str, Recipe] = {
     # The two smallest are expected to underfit with the strong augmentation; not tested.
@@ -77,6 +74,9 @@ FAMILY_EXPERIMENTS: dict[str, Recipe] = {
     "wren_20k": _member(20, _network(20, Stage(20, 2), Stage(32, 3, 5, 1.5))),  # 18,611
     "wren_30k": _member(30, _WREN_30K),
     "wren_100k": _member(100, _WREN_100K),
+    "wren_100k_mixing": Recipe(
+        "wren_100k with MixUp and CutMix", _long(_WREN_100K, mixing=MixUpCutMix(0.5, 1.0, probability=0.5))
+    ),
     "wren_fast": Recipe(
         "the Wren family: accuracy at the int8 latency of MLPerf Tiny's ResNet-8", _long(_WREN_FAST, strong=False)
     ),

@@ -16,7 +16,6 @@ from lwcnn.system.errors import wrong
 SIDE, CAPTION = 0.82, 0.3  # of an image and the room above it, in inches
 LEAST_WIDTH = 4.5  # inches, for the title
 HEAT_OPACITY = 0.5
-NUM_SAMPLES = 2  # rows each of right and of wrong ones
 MAX_COLUMNS = 10  # classes shown as samples
 NUM_CLASSES_WITH_HEAT = 4
 
@@ -80,9 +79,9 @@ def right_and_wrong(inputs: Inputs) -> Figure:
         ("wrong, most\nconfident", by_confidence[~is_right[by_confidence]]),
     ):
         by_class = [order[labels[order] == label] for label in range(columns)]
-        for row in range(min(NUM_SAMPLES, max(map(len, by_class)))):
+        if len(order):
             rows.append(word)
-            shown += [found[row] if row < len(found) else None for found in by_class]
+            shown += [found[0] if len(found) else None for found in by_class]
     images = [None if i is None else pixels[i] for i in shown]
     captions = ["" if i is None else caption(i) for i in shown]
     title = inputs.title("Right and wrong", describe_runs(released.run), "predicted class and confidence")

@@ -16,7 +16,8 @@ from lwcnn.publication.names import command_name, dataset_name, display_name, na
 from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
 
 README_NETWORKS = (
-    "wren-10k", "wren-20k", "wren-30k", "wren-30k-distilled", "wren-100k", "wren-fast", "wren", "paper",
+    "wren-10k", "wren-20k", "wren-30k", "wren-30k-distilled", "wren-100k", "wren-100k-mixing", "wren-fast", "wren",
+    "paper",
 )  # fmt: skip
 """The networks of the README's table on CIFAR-10: the Wren family and the paper's. One on Fashion-MNIST follows."""
 
@@ -25,8 +26,8 @@ _DEPLOYED = {
     "fashion_mnist": ("residual_se", "wren_15k"),
     "cifar10": (
         "paper", "residual_se_small", "residual_se", "residual_se_distilled", "residual_se_muon", "wren_fast",
-        "wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_30k_distilled", "wren_100k", "repo_residual_se",
-        "repo_baseline",
+        "wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_30k_distilled", "wren_100k", "wren_100k_mixing",
+        "repo_residual_se", "repo_baseline",
     ),
 }  # fmt: skip
 DEPLOYED = [(dataset, name) for dataset, names in _DEPLOYED.items() for name in names]
