@@ -106,7 +106,8 @@ def load_latencies(folder: StrPath) -> pd.DataFrame:
     Each row is a model and runtime: `dataset` (empty for random weights), `experiment`, `runtime` and milliseconds per
     image (`mean_ms`, ...).
     """
-    columns = ["dataset", "experiment", "model_sha256", "device", "runtime", "mean_ms", "p50_ms", "p90_ms", "p99_ms"]
+    columns = ["dataset", "experiment", "model_sha256", "parameters", "macs", "device", "runtime"]
+    columns += ["mean_ms", "p50_ms", "p90_ms", "p99_ms"]
     paths = (Path(folder) / name for name in ("bench.json", "bench_networks.json"))  # the second with random weights
     files = _records([path for path in paths if path.exists()], {"models": list[dict], "machine": dict})
     rows = [

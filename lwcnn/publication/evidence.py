@@ -165,9 +165,16 @@ class Network:
         return self._record(self.evidence.int8_files, "exported as litert-int8", command)
 
     def latency(self, runtime: str) -> pd.Series:
-        """Returns the record of its latency: the device, and milliseconds per image such as `p50_ms`."""
+        """Returns the record of its latency: the device, and milliseconds per image such as `p50_ms`.
+
+        A network that was not timed has the latency of one with as many parameters and multiply-accumulates.
+        """
         command = f"bench models/*.keras --json {self.evidence.folder / 'bench.json'}"
-        return self._record(where(self.evidence.latencies, runtime=runtime), f"timed with {runtime}", command)
+        timed = where(self.evidence.latencies, dataset=self.dataset, runtime=runtime)
+        if self.experiment not in set(timed["experiment"]) and not timed.empty:
+            parameters, macs = self.runs[["params", "macs"]].iloc[0]
+            timed = where(timed, parameters=parameters, macs=macs).assign(experiment=self.experiment)
+        return self._record(timed, f"timed with {runtime}", command)
 
     @property
     def released_path(self) -> Path:

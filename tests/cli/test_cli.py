@@ -195,10 +195,10 @@ def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_pat
 
 
 def test_what_comes_after_a_run_has_its_figures_from_the_files():
-    best, paper = (read_description(ROOT / f"models/cifar10-{name}.keras") for name in ("wren_100k", "paper"))
+    best, paper = (read_description(ROOT / f"models/cifar10-{name}.keras") for name in ("wren_100k_mixing", "paper"))
     text = run._next_steps("cifar10", "quick", Path("runs/models/x.keras"))
     assert f"`full`, reaches {100 * paper.test_accuracy:.2f}%" in text
-    assert f"`wren-100k`, the most accurate network shipped, reaches {100 * best.test_accuracy:.2f}%" in text
+    assert f"`wren-100k-mixing`, the most accurate network shipped, reaches {100 * best.test_accuracy:.2f}%" in text
     assert text.count("  lwcnn ") == 3 and "train paper --preset full" in text
     text = run._next_steps("cifar10-1234abcd", "quick", Path("runs/models/x.keras"))  # not the official file
     assert "--dataset" not in text
