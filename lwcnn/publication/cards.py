@@ -1,5 +1,6 @@
 """Model cards: a Markdown page beside each model file, and a list of them, generated from files and results."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.experiments.recipes.paper import CHANGES
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.experiments.shipped import shipped_file
+from lwcnn.export.run import MAX_INT8_DROP
 from lwcnn.models.description import Description, model_checksum, read_archive, read_description, read_input_shape
 from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
@@ -106,6 +108,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         alone=", after `import lwcnn`" if b"lwcnn>" in read_archive(path)["config.json"] else " alone",
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {images}",
+        limit=_limit(network),
     )
 
 
@@ -145,6 +148,13 @@ def _int8(path: Path, told: Description, evidence: Evidence) -> str:
     if told.int8_ms:
         text += f"| int8, latency | {told.int8_ms:.3f} ms, one thread of {told.int8_device} |\n"
     return text
+
+
+def _limit(network: Network) -> str:
+    """Returns the option of `lwcnn export` that accepts an int8 file which loses more than the default limit."""
+    record = or_missing(lambda: network.int8)
+    lost = 0 if isinstance(record, MissingInput) else record["drop_points"]
+    return f" --max-drop {math.ceil(10 * lost) / 10:g}" if lost > MAX_INT8_DROP else ""
 
 
 def _calibration(told: Description, run: dict, network: Network) -> str:

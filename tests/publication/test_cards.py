@@ -120,6 +120,8 @@ def test_a_page_that_is_no_list_of_models_is_not_replaced(tmp_path):
         ("cifar10-residual_se_muon", "run `lwcnn train wren --dataset cifar10 --preset full --seeds 0 1 2`."),
         ("mnist-no_unfreezing", "Published for comparison with the other networks, not for use."),
         ("cifar10-paper", "Intended for teaching"),
+        ("cifar10-wren_100k_mixing", "--format litert-int8 --max-drop 0.4`:"),
+        ("cifar10-wren_30k", "--format litert-int8`:"),
         (
             "cifar10-wren_30k_distilled",
             "The teacher was Wren-100k (`wren_100k`) with preset `full` (seeds: 0), at temperature 4; labels have 10%",
