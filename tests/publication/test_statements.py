@@ -594,7 +594,7 @@ def test_mirror_images_help_networks_that_were_trained_on_them(evidence):
     paper = [round(rows["paper", dataset]["few_views"]["points"], 1) for dataset in ("cifar10", "fashion_mnist")]
     assert paper == [2.1, -8.8] and not any(rows["paper", dataset]["was_mirrored"] for dataset in ("cifar10", "mnist"))
     assert not rows["paper", "fashion_mnist"]["was_mirrored"]
-    assert [gain["low"] > 0 for gain in gains.values()].count(False) == 4 and len(gains) == 14
+    assert [gain["low"] > 0 for gain in gains.values()].count(False) == 4 and len(gains) == 15
     digits = [row["few_views"]["low"] > 0 for (_, dataset), row in rows.items() if dataset == "mnist"]
     assert sorted(digits) == [False, False, False, True]
     for key, few in gains.items():
