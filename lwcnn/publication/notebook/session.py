@@ -32,7 +32,7 @@ OWN_FOLDERS = Folders()  # runs/, where what is trained here goes
 
 OWN_PLOTS = Path("runs/visualizations")
 PUBLISHED_DATASET = "cifar10"  # its committed results are shown for data without any
-DPI = 110  # of pictures in the notebook
+DPI = 105  # of pictures in the notebook
 PUBLISHED_FIGURES = ("ablation", "folds", "parts")
 
 
