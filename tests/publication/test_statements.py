@@ -167,7 +167,7 @@ def test_budgets_and_seeds_are_as_described(evidence):
     assert (quick.dual_epochs, quick.head_epochs, quick.all_epochs) == (8, 4, 5)
     assert (full.network_epochs, medium.network_epochs, quick.network_epochs) == (60, 30, 15)
     counted = evidence.runs.groupby(["dataset", "experiment", "preset"]).size()
-    assert set(counted) == {1, 2, 3, 5}
+    assert set(counted) == {1, 2, 3, 4, 5}
     of_the_method = counted[counted.index.isin([("cifar10", name, "quick") for name in (*CHANGES, "paper")])]
     assert (
         set(of_the_method) == {5}
@@ -827,7 +827,8 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_10k_is_half_of_th
     assert len(rows) == 10
     counts = {name: len(evidence.network("cifar10", NETWORKS[name], "full").runs) for name in README_NETWORKS}
     assert {name for name, count in counts.items() if count == 2} == {"wren-10k", "wren-fast"}
-    assert set(counts.values()) == {1, 2, 3}
+    assert {name for name, count in counts.items() if count == 4} == {"wren-30k-distilled"}
+    assert set(counts.values()) == {1, 2, 3, 4}
     fast, small = (evidence.network("cifar10", name, "full").runs for name in ("wren_fast", "wren_10k"))
     assert fast["test_accuracy"].nunique() == 1 and "those of `wren-fast` are equal to two decimals" in README
     fast, small = ([f"{seconds / 60:.0f}" for seconds in runs["train_seconds"]] for runs in (fast, small))

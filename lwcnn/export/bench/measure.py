@@ -44,7 +44,7 @@ def summarize_rounds(rounds: Sequence[np.ndarray]) -> dict[str, float]:
     """Returns `num_calls`, and mean and percentiles of the durations (ms) in a round as medians over the rounds."""
     by_round = [[times.mean(), *np.percentile(times, PERCENTILES)] for times in rounds]
     names = ["mean_ms", *(f"p{p}_ms" for p in PERCENTILES)]
-    medians = np.median(by_round, axis=0)
+    medians = np.median(by_round, axis=0).round(6)  # nanoseconds
     return dict(zip(names, medians.tolist())) | {"num_calls": sum(map(len, rounds))}
 
 
