@@ -35,7 +35,7 @@ def list_models() -> pd.DataFrame:
 
     Examples:
         >>> list_models()["name"].iloc[0]
-        'wren-100k'
+        'wren-100k-mixing'
     """
     import pandas as pd
 

@@ -108,7 +108,7 @@ def test_a_figure_is_a_small_png_whose_alt_text_has_the_titles(monkeypatch):
     data, metadata = shown[0]._repr_png_()
     assert metadata == {"alt": "Accuracy by epoch. CIFAR-10. Training curves."}
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
-        assert image.size == (440, 220)
+        assert image.size == (420, 210)
 
 
 def test_every_figure_of_the_catalogue_says_what_it_shows():
