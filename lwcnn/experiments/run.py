@@ -112,7 +112,7 @@ def _measure(model: keras.Model, sequence: PhaseSequence, data: Dataset, logits:
     """Measures a trained model, given its logits of the test images, which a run uses only here."""
     (train_pixels, train_labels), (val_pixels, val_labels) = (part.arrays() for part in sequence.split)
     val_logits, test = predict_logits(model, val_pixels), summarize(logits, data.y_test)
-    return {
+    measured = {
         "params": model.count_params(),
         "trainable_params": trainable_params(model),
         "macs": count_macs(model),
@@ -131,6 +131,7 @@ def _measure(model: keras.Model, sequence: PhaseSequence, data: Dataset, logits:
         "train_seconds": sequence.seconds,
         "weights": None,  # the path of the released model, set by `release_best`
     }
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in measured.items()}
 
 
 def _is_imbalanced(data: Dataset) -> bool:
