@@ -84,5 +84,13 @@ FAMILY_EXPERIMENTS: dict[str, Recipe] = {
         "wren_30k distilled from wren_100k, whose logits are kept",
         distilled(_long(_WREN_30K, epochs=TAUGHT_EPOCHS), WREN_100K, replace(DISTILLATION, cached_epochs=30)),
     ),
+    "wren_30k_distilled_mixing": Recipe(
+        "wren_30k distilled from wren_100k_mixing, whose logits are kept",
+        distilled(
+            _long(_WREN_30K, epochs=TAUGHT_EPOCHS),
+            replace(WREN_100K, experiment="wren_100k_mixing"),
+            replace(DISTILLATION, cached_epochs=30),
+        ),
+    ),
     **VARIANTS,
 }
