@@ -66,8 +66,17 @@ VARIANTS: dict[str, Recipe] = {
         "wren_30k with MixUp in place of RandAugment",
         _long(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
     ),
+    "wren_30k_distilled_mixing": Recipe(
+        "wren_30k distilled from wren_100k_mixing, whose logits are kept",
+        derived(_WREN_30K_DISTILLED, {"teacher.experiment": "wren_100k_mixing"}),
+    ),
+    # The number of epochs is fixed, so validation images choose nothing: they only fit the temperature.
+    "wren_30k_distilled_more_images": Recipe(
+        "wren_30k_distilled with 2% instead of 10% of the training images held out",
+        derived(_WREN_30K_DISTILLED, {"validation": 0.02}),
+    ),
 }
-"""One change of `wren_30k` each."""
+"""One change of `wren_30k` or `wren_30k_distilled` each."""
 
 FAMILY_EXPERIMENTS: dict[str, Recipe] = {
     # The two smallest are expected to underfit with the strong augmentation; not tested.
@@ -84,18 +93,5 @@ FAMILY_EXPERIMENTS: dict[str, Recipe] = {
         "the Wren family: accuracy at the int8 latency of MLPerf Tiny's ResNet-8", _long(_WREN_FAST, strong=False)
     ),
     "wren_30k_distilled": Recipe("wren_30k distilled from wren_100k, whose logits are kept", _WREN_30K_DISTILLED),
-    # The number of epochs is fixed, so validation images choose nothing: they only fit the temperature.
-    "wren_30k_distilled_more_images": Recipe(
-        "wren_30k_distilled with 2% instead of 10% of the training images held out",
-        derived(_WREN_30K_DISTILLED, {"validation": 0.02}),
-    ),
-    "wren_30k_distilled_mixing": Recipe(
-        "wren_30k distilled from wren_100k_mixing, whose logits are kept",
-        distilled(
-            _long(_WREN_30K, epochs=TAUGHT_EPOCHS),
-            replace(WREN_100K, experiment="wren_100k_mixing"),
-            replace(DISTILLATION, cached_epochs=30),
-        ),
-    ),
     **VARIANTS,
 }
