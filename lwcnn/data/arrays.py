@@ -140,11 +140,11 @@ def _read_hugging_face(part: Any, size: Size | None) -> Named:
     if len(pictures) and not isinstance(pictures[0], (Image.Image, type(None))):
         advice = "Give a dataset that decodes its images: with_format(None), and datasets.Image() as the column's type"
         raise wrong(advice, f"images of type {type(pictures[0]).__name__}")
-    images, kept, unreadable = read_images(pictures, choose_shape(pictures, size), NUM_COPIES)
+    images, _, unreadable = read_images(pictures, choose_shape(pictures, size), NUM_COPIES)
     for index, why in unreadable.items():
         raise wrong(f"Remove the images that cannot be read ({why})", f"{len(unreadable)}, first {index}")
-    _, labels, _ = _join(np.asarray, kept, part[label])
-    return images, labels[kept], tuple(getattr(features[label], "names", None) or ())
+    images, labels, _ = _join(np.asarray, images, part[label])
+    return images, labels, tuple(getattr(features[label], "names", None) or ())
 
 
 def _column(features: Mapping[str, Any], kind: str, names: tuple[str, ...]) -> str:

@@ -42,7 +42,7 @@ def find_images(folder: Path) -> dict[str, Path]:
 
     The name is the path relative to the folder, or if all files are numbered ("1.png"), the number, as in competitions.
     """
-    inside = {path.relative_to(folder).as_posix(): path for path in _walk(Path(folder))}
+    inside = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
     names = sorted(inside, key=_natural_key)
     numbers = {str(PurePosixPath(name).with_suffix("")): inside[name] for name in names}
     if len(numbers) == len(names) and all(number.isascii() and number.isdigit() for number in numbers):

@@ -56,9 +56,7 @@ class Images:
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the images and labels of the subset."""
-        if self.indices is None:
-            return self.images, self.labels
-        return self.images[self.indices], self.chosen_labels
+        return (self.images if self.indices is None else self.images[self.indices]), self.chosen_labels
 
     def require_uint8(self) -> None:
         """Raises LwcnnError unless the images are uint8, shape (n, height, width, 1 to 4 channels)."""

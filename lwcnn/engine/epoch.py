@@ -79,8 +79,8 @@ class Epoch:
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch; returns the epoch's means so far by name."""
         images, labels = (part if isinstance(part, tuple) else (part,) for part in (x, y))
-        sums, gradient = self.gradient(images, labels)
         with np.errstate(over="ignore", invalid="ignore"):
+            sums, gradient = self.gradient(images, labels)
             self._optimizer.step(gradient)
         if self._average:
             self._average.update(self._weights.array)
@@ -107,8 +107,7 @@ class Epoch:
 
         sums = run_in_group(group, train)  # of loss and metrics
         used = [network.gradient for network in self._networks[: group.size]]
-        with np.errstate(over="ignore", invalid="ignore"):
-            return sums, sum(used[1:], used[0])
+        return sums, sum(used[1:], used[0])
 
     def __enter__(self) -> "Epoch":
         self._blas.__enter__()

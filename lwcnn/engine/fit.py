@@ -63,10 +63,9 @@ def fast_fit(
     """
     if not model.compiled:
         raise wrong("Compile the model before training: model.compile(optimizer, loss)", f"{model.name!r}")
-    numbers = {"batch_size": (batch_size, 1), "epochs": (epochs, 0), "initial_epoch": (initial_epoch, 0)}
-    for name, (value, least) in numbers.items():
-        is_default = name == "batch_size" and value is None
-        if not is_default and (not isinstance(value, (int, np.integer)) or value < least):
+    size = 1 if batch_size is None else batch_size
+    for name, value, least in (("batch_size", size, 1), ("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0)):
+        if not isinstance(value, (int, np.integer)) or value < least:
             raise wrong(f"Give {name} as an integer of {least} or more", f"{name}={value!r}")
     try:
         if arguments:
@@ -137,7 +136,6 @@ def _check_data(model: keras.Model, pairs: list[list[list]], batch_size) -> None
         soft = [array for array in labels if array.ndim == 2 and array.shape[1] > 1]
         if not all(np.allclose(array.sum(axis=1), 1, atol=1e-4) for array in soft):
             raise Unsupported("rows of y do not sum to 1")  # Keras's gradient on TensorFlow is not that of its loss
-    for inputs, labels in pairs:
         if len({len(array) for array in inputs + labels}) != 1 or not len(labels[0]):
             shapes = ", ".join(str(array.shape) for array in inputs + labels)
             raise wrong("Give x and y as arrays of equal length, at least 1", f"shapes {shapes}")

@@ -172,4 +172,4 @@ def compiled_metrics(model: keras.Model) -> list:
 
 
 def loss_weights(model: keras.Model):
-    return model._compile_loss._user_loss_weights if model._compile_loss is not None else None
+    return model._compile_loss._user_loss_weights

@@ -158,12 +158,12 @@ class Means:
 
     def __init__(self):
         self._sums: dict[str, float] = {}
-        self._num_images = 0
+        self.num_images = 0
 
     def add(self, sums: list[dict[str, float]], num_images: int) -> dict[str, float]:
         """Adds the sums over the parts of a batch; returns the means so far."""
-        self._num_images += num_images
+        self.num_images += num_images
         for part in sums:
             for name, value in part.items():
                 self._sums[name] = self._sums.get(name, 0.0) + value
-        return {name: total / self._num_images for name, total in self._sums.items()}
+        return {name: total / self.num_images for name, total in self._sums.items()}

@@ -21,7 +21,7 @@ from lwcnn.models.layers import SoftVoting
 
 OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     SoftVoting: numpy_layers.SoftVoting,
-    layers.Activation: activations.Activation,
+    **dict.fromkeys(activations.ACTIVATIONS, activations.Activation),
     layers.Add: numpy_layers.Add,
     layers.Average: numpy_layers.Average,
     layers.AveragePooling2D: pooling.AveragePool,
@@ -35,17 +35,13 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     layers.Flatten: numpy_layers.Reshape,
     layers.GlobalAveragePooling2D: pooling.GlobalAverage,
     layers.GlobalMaxPooling2D: pooling.GlobalMax,
-    layers.Identity: activations.Activation,
-    layers.LeakyReLU: activations.Activation,
     layers.MaxPooling2D: pooling.MaxPool,
     layers.Multiply: numpy_layers.Multiply,
     layers.Normalization: numpy_layers.Normalize,
     layers.PReLU: activations.PReLU,
-    layers.ReLU: activations.Activation,
     layers.Rescaling: numpy_layers.Rescale,
     layers.Reshape: numpy_layers.Reshape,
     layers.SeparableConv2D: depthwise.SeparableConvolution,
-    layers.Softmax: activations.Activation,
     layers.SpatialDropout2D: numpy_layers.Dropout,
     layers.ZeroPadding2D: numpy_layers.ZeroPadding,
 }
@@ -210,7 +206,7 @@ def _is_norm(layer) -> bool:
 
 
 def _is_stochastic_depth(layer) -> bool:
-    return type(layer) is layers.Dropout and _has(layer, noise_shape=PER_IMAGE) and unsupported_layer(layer) is None
+    return type(layer) is layers.Dropout and layer.noise_shape == PER_IMAGE and unsupported_layer(layer) is None
 
 
 def _width(layer: keras.Layer) -> int:

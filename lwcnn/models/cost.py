@@ -93,9 +93,8 @@ def trainable_params(model: keras.Model) -> int:
 
 def _called_once(model: keras.Model) -> Iterator[tuple[keras.Layer, tuple[int | None, ...]]]:
     """Yields a model's layers in order, with the shape of an output; a nested model is replaced by its layers."""
-    called = layer_calls(model)
     outputs = layer_outputs(model)
-    for layer, calls in called:
+    for layer, calls in layer_calls(model):
         if len(calls) > 1:
             raise wrong("Give a model that calls each layer once", f"{layer.name!r}, called several times")
         if isinstance(layer, keras.Model):

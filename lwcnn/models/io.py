@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import math
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 
 import lwcnn.models.layers  # noqa: F401 - registers the custom layers
 from lwcnn.models.description import CONFIG, WEIGHTS, Description, pack, read_archive, read_description, unreadable
-from lwcnn.models.graph import flat_layers
+from lwcnn.models.graph import ends_in_softmax, flat_layers
 from lwcnn.system.errors import wrong
 from lwcnn.system.files import StrPath, temporary_folder, write_atomically
 
@@ -71,7 +70,7 @@ def load_model(path: StrPath) -> keras.Model:
     members = read_archive(path)
     try:
         config = json.loads(members[CONFIG]) | {"compile_config": None}  # Keras ignores it with compile=False
-        _require_safe(config)
+        json.loads(json.dumps(config), object_hook=_require_safe)  # which calls it for every object
         _require_size(config, members[WEIGHTS])
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file can raise anything in Keras and its backend
@@ -87,28 +86,16 @@ def load_model(path: StrPath) -> keras.Model:
     return model
 
 
-def _parts(config: object) -> Iterator[dict]:
-    if isinstance(config, dict):
-        yield config
-        for value in config.values():
-            yield from _parts(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _parts(value)
-
-
-def _require_safe(config: object) -> None:
-    """Checks that a configuration names only classes of Keras and of this library that run nothing from the file."""
-    for part in _parts(config):
-        name, module, registered = (part.get(key) for key in ("class_name", "module", "registered_name"))
-        if name is None:
-            continue
-        is_own = isinstance(registered, str) and registered.startswith("lwcnn>")
-        is_keras = module is None or module == "keras" or str(module).startswith("keras.")
-        if name == "function":
-            is_keras = any(str(module).startswith(known) for known in _FUNCTION_MODULES)
-        if name in _UNSAFE_CLASSES or not (is_own or is_keras):
-            raise ValueError(f"{name} of {module} is not allowed, since it could run code or read files")
+def _require_safe(part: dict) -> dict:
+    """Checks that an object names only a class of Keras or of this library that runs nothing from the file."""
+    name, module, registered = (part.get(key) for key in ("class_name", "module", "registered_name"))
+    is_own = isinstance(registered, str) and registered.startswith("lwcnn>")
+    is_keras = module is None or module == "keras" or str(module).startswith("keras.")
+    if name == "function":
+        is_keras = any(str(module).startswith(known) for known in _FUNCTION_MODULES)
+    if name is not None and (name in _UNSAFE_CLASSES or not (is_own or is_keras)):
+        raise ValueError(f"{name} of {module} is not allowed, since it could run code or read files")
+    return part
 
 
 def _require_size(config: dict, weights: bytes) -> None:
@@ -154,4 +141,6 @@ def _with_logits(model: keras.Model, path: StrPath) -> keras.Model:
         _warn_of_softmax(str(path))
     elif name not in ("linear", "log_softmax"):
         raise wrong("Give a model whose outputs are logits", f"{path}, which ends in {name}")
+    if last is not None and ends_in_softmax(model):  # that of a model within it
+        raise wrong("Give a model whose outputs are logits", f"{path}, which ends in a softmax")
     return model

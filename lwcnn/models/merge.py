@@ -115,8 +115,7 @@ def _check_branch(submodel: keras.Model, merged: keras.Model, images: np.ndarray
     name = submodel.name
     converted = _layer(merged, f"{name}_dense_as_conv")
     logits = submodel.predict(images, batch_size=500, verbose=0)  # (n, classes)
-    convolution = {"data_format": "channels_last", "name": f"{name}_without_relu"}
-    without_relu = keras.layers.Conv2D(logits.shape[1], 1, **convolution)
+    without_relu = keras.layers.Conv2D(logits.shape[1], 1, data_format="channels_last", name=f"{name}_without_relu")
     branch = keras.Model(merged.inputs, without_relu(_layer(merged, f"{name}_flatten").output))  # (n, 1, 1, classes)
     without_relu.set_weights(converted.get_weights())
     outputs = branch.predict(images, batch_size=500, verbose=0)[:, 0, 0]  # (n, classes)

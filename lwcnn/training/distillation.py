@@ -7,6 +7,7 @@ import numpy as np
 
 from lwcnn.data.batches import Batches
 from lwcnn.data.images import Split
+from lwcnn.models.graph import ends_in_softmax
 from lwcnn.system.errors import wrong
 from lwcnn.training.phases import Distillation, Phase
 from lwcnn.training.predictor import make_predictor
@@ -27,6 +28,8 @@ class Teaching(NamedTuple):
         if phase.image_side or split.training.images.dtype != np.uint8:
             found = f"image_side={phase.image_side}, images of type {split.training.images.dtype}"
             raise wrong("With a teacher, give images of type uint8, in the size of the student's input", found)
+        if ends_in_softmax(self.teacher):
+            raise wrong("Give a teacher with logits as output, without softmax", repr(self.teacher.name))
 
 
 class TaughtBatches:

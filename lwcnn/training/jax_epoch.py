@@ -117,7 +117,7 @@ def _steps(model: keras.Model, places: list[int]) -> Callable:
 
 
 def _divisor(number: int) -> int:
-    return max((i for i in range(1, MAX_STEPS + 1) if number % i == 0), default=1)
+    return max(i for i in range(1, MAX_STEPS + 1) if number % i == 0)
 
 
 def _shapes(batch) -> list[tuple[int, ...]]:

@@ -116,7 +116,7 @@ def trainable_layer_names(model: "keras.Model", phase: Phase) -> tuple[str, ...]
     if isinstance(phase.trainable, str):  # "all"
         chosen = set(names)
     elif isinstance(phase.trainable, int):
-        if not 1 <= phase.trainable <= len(names):
+        if phase.trainable > len(names):
             raise wrong(
                 f"{model.name} has {len(names)} layers with weights ({', '.join(names)}); phase "
                 f"{phase.name!r} can train the last 1 to {len(names)}",

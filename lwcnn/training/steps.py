@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 
 from lwcnn import engine
+from lwcnn.engine.losses import Means
 from lwcnn.system import environment
 from lwcnn.system.errors import wrong
 from lwcnn.training.average import MovingAverage
@@ -45,9 +46,7 @@ def step_name() -> str:
     wanted = os.environ.get("LWCNN_STEP", "")
     if wanted not in ("", "engine", "keras"):
         raise wrong("LWCNN_STEP must be engine or keras", repr(wanted))
-    if wanted:
-        return wanted
-    return "keras" if environment.accelerator() else "engine"
+    return wanted or ("keras" if environment.accelerator() else "engine")
 
 
 def step_of(model: keras.Model) -> str:
@@ -78,24 +77,22 @@ class KerasEpoch:
 
     def __init__(self, model: keras.Model, average: MovingAverage | None = None):
         environment.keep_freed_memory()
-        self._model, self._average = model, average
-        self._sums: dict[str, float] = {}
-        self._num_images = 0
+        self._model, self._average, self._means = model, average, Means()
 
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch and returns the mean loss and metrics so far, by name."""
         size, num_devices = len(keras.tree.flatten(y)[0]), environment.num_replicas()
         if num_devices > 1:  # Keras gathers the parts of several processes
             size = size // num_devices * num_devices // environment.num_processes()
-            if not size and not self._num_images:
+            if not size and not self._means.num_images:
                 advice = "Choose at most as many devices as a batch has images, or larger batches"
                 raise wrong(advice, f"{num_devices} devices, {len(keras.tree.flatten(y)[0])} images")
             start = environment.process_id() * size
             x, y = keras.tree.map_structure(lambda array: array[start : start + size], (x, y))
+        sums = {}
         if size:
-            self._num_images += size
-            for name, value in self._model.train_on_batch(x, y, return_dict=True).items():
-                self._sums[name] = self._sums.get(name, 0.0) + size * float(value)
+            logs = self._model.train_on_batch(x, y, return_dict=True)
+            sums = {name: size * float(value) for name, value in logs.items()}
             if self._average:
                 self._average.update()
-        return {name: total / self._num_images for name, total in self._sums.items()}
+        return self._means.add([sums], size)

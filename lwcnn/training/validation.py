@@ -24,7 +24,7 @@ def validate(model: keras.Model, images: Images) -> tuple[list[float], list[floa
         for k, logits in enumerate(predict([batch] * num_outputs)):
             correct[k] += (np.argmax(logits, -1) == truth).sum()
             losses[k] -= log_softmax(logits.astype(np.float64), axis=-1)[np.arange(len(truth)), truth].sum()
-    return [float(c) / len(labels) for c in correct], [float(loss) / len(labels) for loss in losses]
+    return (correct / len(labels)).tolist(), (losses / len(labels)).tolist()
 
 
 def epoch_record(

@@ -304,6 +304,12 @@ def test_another_activation_at_the_end_is_refused(tmp_path):
     refused(tmp_path / "sigmoid.keras", "outputs are logits.*ends in sigmoid")
 
 
+def test_a_softmax_at_the_end_of_a_nested_model_is_refused(tmp_path):
+    image, base = keras.Input(SHAPE), build(activation="softmax")
+    keras.Model(image, base(image)).save(tmp_path / "nested.keras")
+    refused(tmp_path / "nested.keras", "outputs are logits.*ends in a softmax")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_refused(tmp_path, value):
     model = build()

@@ -169,6 +169,7 @@ def test_settings_out_of_range_are_refused(settings, message):
         (build_residual_se((16, 16, 3), 10, TINY), {}, "uint8", "of the student's shapes"),
         (tiny_model(), {"image_side": 8}, "uint8", "in the size of the student's input"),
         (tiny_model(), {}, "float32", "images of type uint8"),
+        (keras.Sequential([tiny_model(), keras.layers.Softmax()]), {}, "uint8", "without softmax"),
     ],
 )
 def test_a_teacher_that_does_not_fit_is_refused(teacher, phase, dtype, message):

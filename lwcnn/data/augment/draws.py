@@ -39,7 +39,7 @@ class Draws:
     def uniform(self, purpose: Purpose, num_columns: int, step: int | None = None) -> np.ndarray:
         """Returns float64 numbers in [0, 1), shape (n, num_columns); each step has independent numbers."""
         # A power of two, so that an epoch's batches share one table.
-        num_rows = max(1024, 1 << int(self.indices.max(initial=0)).bit_length())
+        num_rows = max(1024, 1 << int(self.indices.max()).bit_length())
         key = (int(purpose), self.seed, self.epoch, self.stream) + (() if step is None else (step,))
         return _uniform_table(key, num_rows, num_columns)[self.indices]
 
