@@ -75,7 +75,7 @@ class _Candidate:
         }
 
     def _row(self, name: str, file: Path) -> dict:
-        content, by_batch = file.read_bytes(), np.median(self.throughputs[name], axis=0).round(6)
+        content, by_batch = file.read_bytes(), np.median(self.throughputs[name], axis=0).round(2)
         best = int(by_batch.argmax())
         return {
             "name": name,
