@@ -530,6 +530,18 @@ def test_a_more_accurate_teacher_does_not_help(evidence):
     assert [round(one["test_loss_scaled"].item(), 3) for one in (taught, first)] == [0.272, 0.244]
 
 
+def test_more_training_images_do_not_help(evidence):
+    names = ("wren_30k_distilled_more_images", "wren_30k_distilled")
+    more, fewer = (where(evidence.network("cifar10", name, "full").runs, seed=0) for name in names)
+    assert [one["num_train_images"].item() for one in (more, fewer)] == [49_000, 45_000]
+    assert [one["num_val_images"].item() for one in (more, fewer)] == [1_000, 5_000]
+    assert more["test_accuracy"].item() == fewer["test_accuracy"].item() == 0.9186
+    low, _, high = gain(evidence, "cifar10", *names, "full")
+    assert (round(low, 2), round(high, 2)) == (-0.45, 0.46)
+    plan, other = (get_experiment(name, "full") for name in names)
+    assert replace(plan, name=other.name, question=other.question, validation=other.validation) == other
+
+
 def test_all_networks_but_two_are_overconfident_and_a_temperature_corrects_it(evidence):
     runs = {pair: evidence.network(*pair).scaled_runs for pair in CALIBRATED}
     assert [pair for pair in CALIBRATED if runs[pair]["temperature"].min() <= 1] == [
