@@ -5,7 +5,14 @@ import argparse
 from lwcnn.cli import arguments
 from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, Arguments, option
 from lwcnn.evaluation.metrics import accuracy, average_probabilities, drop_large_confusion_matrix, summarize
-from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits, predict_tta, require_fit
+from lwcnn.evaluation.predict import (
+    TTA_TRANSFORMS,
+    class_names_of,
+    default_tta_transforms,
+    predict_logits,
+    predict_tta,
+    require_fit,
+)
 from lwcnn.system.files import write_json
 
 _PERCENTAGES = {
@@ -63,9 +70,10 @@ def evaluate(options: argparse.Namespace) -> None:
     print(f"parameters       {sum(model.count_params() for model in models.values()):,}")
     if tta:
         print(f"TTA              {', '.join(tta['transforms'])}: {tta['averaged']} averaged")
-    print(f"\n{_tables(measured, tta, data.class_names)}")
+    class_names = class_names_of(next(iter(models)), data)
+    print(f"\n{_tables(measured, tta, class_names)}")
     if options.json:
-        about = {"model": " ".join(map(str, models)), "dataset": data.name, "class_names": list(data.class_names)}
+        about = {"model": " ".join(map(str, models)), "dataset": data.name, "class_names": list(class_names)}
         write_json(options.json, about | drop_large_confusion_matrix(measured) | ({"tta": tta} if tta else {}))
 
 

@@ -1,5 +1,6 @@
 """Loads images from memory. Formats are recognized by attributes, without importing TensorFlow or `datasets`."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -100,6 +101,8 @@ def _read_part(part: Any, size: Size | None) -> Named:
         return _read_tensorflow(part)
     if _is_hugging_face(part):
         return _read_hugging_face(part, size)
+    if any(isinstance(one, (str, os.PathLike)) for one in (part if isinstance(part, tuple) else [part])):
+        raise wrong("Put the folders side by side as `train` and `test`, and give the folder above them", repr(part))
     if isinstance(part, (tuple, list)) and len(part) == 2:
         return _join(np.asarray, *part)
     raise wrong(_ADVICE, type(part).__name__)
@@ -129,6 +132,8 @@ def _join(join: Callable[[Any], np.ndarray], images: Any, labels: Any) -> Named:
         pixels, numbers = join(images), join(labels)
     except ValueError as error:  # of NumPy
         raise wrong("Resize the images to one shape, and give one label for each", error) from error
+    if numbers.dtype == object and all(isinstance(one, (int, np.integer)) for one in numbers.ravel()):
+        numbers = numbers.astype(np.int64)
     return pixels, numbers.reshape(-1) if numbers.ndim == 2 and numbers.shape[1] == 1 else numbers, ()
 
 
@@ -159,6 +164,8 @@ def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tup
     """Replaces class names among the labels by their numbers; without `names`, in sorted order."""
     if labels.dtype.kind not in _NAMES:
         return labels, names
+    if labels.ndim > 1:
+        raise wrong("Give one class per image: several are not supported", f"labels of shape {labels.shape}")
     if any(label is None or label != label for label in labels.ravel()):  # NaN differs from itself
         raise wrong("Give every image a label", "labels with None or NaN")
     texts = [one_line(decode_name(label)) for label in labels.ravel()]

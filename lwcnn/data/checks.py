@@ -13,6 +13,7 @@ from lwcnn.system.safe_text import decode_name, one_line
 
 MAX_CHANNELS = 4
 MAX_COPIES = 0.01  # fraction of test images that may be, or by short hashes seem to be, training images, unwarned
+MAX_PIXEL = 300  # of images from 0 to 255 that were interpolated
 PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 _log = logging.getLogger(__name__)
@@ -67,10 +68,10 @@ def check_image_array(images: np.ndarray, key: str) -> np.ndarray:
     """Validates uint8 images (n, h, w) or (n, h, w, c), called `key` in a file, and returns them as (n, h, w, c)."""
     found = f"shape {images.shape}"
     if images.dtype != np.uint8:
-        is_number = images.dtype.kind in "iuf" and images.size
-        values = f", values from {images.min():g} to {images.max():g}" if is_number else ""
-        example = "images.round().astype('uint8'); multiply values from 0 to 1 by 255 first"
-        raise wrong(f"Give {key!r} as uint8, 0..255: {example}", f"dtype {images.dtype}{values}")
+        is_number = images.dtype.kind in "biuf" and images.size
+        low, high = (float(images.min()), float(images.max())) if is_number else (0.0, 255.0)
+        values = f", values from {low:g} to {high:g}" if is_number else ""
+        raise wrong(f"Give {key!r} as uint8, 0..255: {_as_uint8(low, high)}", f"dtype {images.dtype}{values}")
     if images.ndim not in (3, 4):
         raise wrong(f"Give {key!r} the shape (n, height, width) or (n, height, width, channels)", found)
     if images.size == 0:
@@ -81,15 +82,33 @@ def check_image_array(images: np.ndarray, key: str) -> np.ndarray:
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
+def _as_uint8(low: float, high: float) -> str:
+    """Returns an expression that converts `images` with values in this range to uint8."""
+    if 0 <= low <= high <= 1:
+        pixels = "images * 255.0"
+    elif -1 <= low < 0 <= high <= 1:
+        pixels = "(images + 1) * 127.5"
+    elif low >= 0 and high > MAX_PIXEL:
+        pixels = f"images / {2 ** int(high).bit_length() - 1} * 255"
+    elif 255 - MAX_PIXEL < low and 128 <= high <= MAX_PIXEL:
+        pixels = "images.clip(0, 255)"
+    else:
+        pixels = "(images - images.min()) / numpy.ptp(images) * 255"
+    return f"({pixels}).round().astype('uint8')"
+
+
 def require_pixels(images: np.ndarray) -> None:
-    """Checks that float images (n, h, w, c), which the networks accept too, have pixels from 0 to 255."""
+    """Checks that images (n, h, w, c) of other types than uint8, which the networks accept too, have pixels 0..255."""
     is_image = images.ndim == 4 and images.shape[3] <= MAX_CHANNELS  # else features
-    if not is_image or images.dtype.kind != "f" or images.size == 0:
+    if not is_image or images.dtype == np.uint8 or images.size == 0:
         return
-    low, high = images.min(), images.max()
+    if images.dtype.kind not in "biuf":
+        raise wrong("Give pixels from 0 to 255", f"dtype {images.dtype}")
+    low, high = float(images.min()), float(images.max())
     if not np.isfinite([low, high]).all():
         raise wrong("Give images without NaN and infinity", f"{(~np.isfinite(images)).sum():,} such values")
-    if low < 0 or 0 < high <= 1:
+    is_scaled = 0 < high <= 1 and images.dtype.kind in "bf"  # a dark image of integers may have no other values
+    if low < 0 or is_scaled or high > MAX_PIXEL:
         advice = "Give pixels from 0 to 255, not scaled or standardized: the networks rescale them"
         raise wrong(advice, f"{images.dtype} from {low:g} to {high:g}")
 
@@ -102,6 +121,8 @@ def _check_part(arrays: Part, part: str) -> Part:
 def _check_labels(labels: np.ndarray, num_images: int, key: str) -> np.ndarray:
     shape, dtype = f"shape {labels.shape}", f"dtype {labels.dtype}"
     if labels.ndim == 2 and labels.shape[1] > 1:
+        if labels.dtype.kind in "biuf" and ((labels != 0).sum(axis=1) != 1).any():
+            raise wrong(f"Give {key!r} one class per image: several are not supported", shape)
         raise wrong(f"Give {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1)", shape)
     if labels.dtype.kind in "US":
         how = "class_names, labels = numpy.unique(labels, return_inverse=True), and save class_names as well"

@@ -103,7 +103,8 @@ def load_dataset(
               `class_names` and `mirror`;
             - arrays `(x, y)` or `((x_train, y_train), (x_test, y_test))`;
             - a `tf.data.Dataset` of (image, label), batched or not, or a Hugging Face dataset;
-            - a pair (training, test) of these, or a dict with the keys "train" and "test" or "val", or with all three.
+            - a pair (training, test) of such arrays or datasets, or a dict of them with the keys "train" and "test" or
+              "val", or with all three.
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
         download: Whether to download a named dataset that is not on this machine.
         mirror: Whether a mirrored image still belongs to its class. If None, it is known for named datasets;

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,9 @@ def read_folder(folder: Path, size: Size | None) -> DatasetParts:
     names = class_folders(parts)
     if unknown := sorted({name for name, _ in files} - set(names)):
         found = f"only test images of {', '.join(map(repr, unknown[:5]))}"
+        composed = [{unicodedata.normalize("NFC", name) for name in some} for some in (unknown, names)]
+        if composed[0] & composed[1]:
+            found += " (another Unicode form of a training class: rename one of the two folders)"
         raise wrong("Add training images of every class of the test images", f"{found} in {str(folder)!r}")
     arrays = _read_cached(folder, parts, names, size)
     read = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts}
@@ -96,7 +100,11 @@ def find_files(folder: Path) -> dict[str, Files]:
 
 def _named_as_parts(names: set[str]) -> list[str]:
     """Returns the names of classes that are rather parts: "test", and "test_set" if there is a "training_set"."""
-    words = {name: {name.lower(), *re.findall("[a-z]+", name.lower())} for name in sorted(names)}
+    parts = {name: re.findall("[a-z]+", name.lower()) for name in sorted(names)}
+    words = {
+        name: {name.lower(), *(re.sub("(set|data|images?)$", "", word) for word in found)}  # "trainset": train
+        for name, found in parts.items()
+    }
     has_training = any(each & {*TRAINING} for each in words.values())
     held_out = {*VALIDATION, *TEST}
     return [name for name in words if name.lower() in held_out or (has_training and words[name] & held_out)]

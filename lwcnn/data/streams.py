@@ -89,6 +89,9 @@ def read_npz_images(path: Path) -> np.ndarray:
         if key is None:
             advice = f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}"
             raise wrong(advice, f"keys {', '.join(sorted(arrays)) or '(none)'}")
+        if arrays[key].ndim == 3 and arrays[key].shape[2] in (1, 3, 4):
+            advice = f"Give {key!r} the shape (n, height, width, channels); for a single image, image[np.newaxis]"
+            raise wrong(advice, f"shape {arrays[key].shape}")
         return check_image_array(arrays[key], key)
 
 

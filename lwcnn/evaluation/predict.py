@@ -115,6 +115,13 @@ def require_classes(path: StrPath, given: tuple[str, ...], data: str) -> None:
         _log.warning("Assuming that the classes of %s, %s, are %s", path, ", ".join(own), ", ".join(given))
 
 
+def class_names_of(path: StrPath, data: Dataset) -> tuple[str, ...]:
+    """Returns the class names of a model file, or those of the data if the file has only labels."""
+    told = read_description(path)
+    own = told.class_names if told else ()
+    return data.class_names if is_default(own) else own
+
+
 def predict_images(
     model: keras.Model,
     images: StrPath | Sequence[StrPath] | np.ndarray,

@@ -22,6 +22,7 @@ from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import wrong
 from lwcnn.system.files import StrPath
+from lwcnn.system.safe_text import path_part
 from lwcnn.training.phases import Phase, names_with_weights
 from lwcnn.training.progress import Progress
 
@@ -102,7 +103,7 @@ def fine_tuning(model: StrPath, images: ImageSpec, preset: str = "quick") -> Fin
         for name, rate, share, layers in zip(("head", "last_half", "all"), LEARNING_RATES, SHARES, trainable)
     ]
     return FineTunedExperiment(
-        name=f"finetune-{Path(model).stem}{own}",
+        name=f"finetune-{path_part(Path(model).stem)}{own}",
         question="what a network trained on other images learns from a few of your own",
         phases=tuple(phases),
         start=str(model),

@@ -8,7 +8,7 @@ import numpy as np
 from lwcnn.data.checks import images_at_once
 from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.metrics import accuracy
-from lwcnn.evaluation.predict import predict_logits, require_fit
+from lwcnn.evaluation.predict import class_names_of, predict_logits, require_fit
 from lwcnn.experiments.shipped import model_file
 from lwcnn.export.arena import plan_arena, read_graph, to_c_array
 from lwcnn.export.convert import INPUT_QUANTIZATION, conversion_errors_told, convert, draw_calibration_images
@@ -88,7 +88,7 @@ def export_model(
         "dataset": dataset.name,
         "experiment": told.experiment if told else Path(path).stem,
         "dataset_sha256": dataset.checksum,
-        "class_names": list((told and told.class_names) or dataset.class_names),
+        "class_names": list(class_names_of(path, dataset)),
         **compared,
         "num_calibration_images": None if images is None else len(images),
         "calibration_seed": 0 if kind.quantized else None,
@@ -129,8 +129,8 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
         "agreement": float((expected.argmax(axis=1) == exported.argmax(axis=1)).mean()),
         "num_lost": int((was_right & ~is_right).sum()),
         "num_gained": int((is_right & ~was_right).sum()),
-        "max_abs_difference": difference,
-        "max_relative_difference": difference / spread if spread else difference,
+        "max_abs_difference": float(f"{difference:.6g}"),
+        "max_relative_difference": float(f"{difference / (spread or 1):.6g}"),
         "num_test_images": len(labels),
     }
 

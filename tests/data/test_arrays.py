@@ -159,6 +159,41 @@ def test_labels_of_parts_may_be_columns_but_not_of_two_kinds():
         load_dataset({"train": (X, np.eye(4)[Y]), "val": test, "test": test})
 
 
+def test_whole_numbers_of_any_type_are_class_numbers():
+    images, labels = make_images(60, (8, 8, 3), num_classes=12)
+    same(load_dataset((images, labels.astype(object))), load_dataset((images, labels)))
+
+
+def test_several_labels_per_image_are_refused():
+    with pytest.raises(LwcnnError, match="Give one class per image"):
+        load_dataset((X, np.array(["a", "b"])[np.stack([Y % 2, Y // 2], axis=1)]))
+
+
+@pytest.mark.parametrize("pair", [("pets/train", "pets/test"), {"train": "pets/train", "test": "pets/test"}])
+def test_a_pair_of_folders_is_refused_with_advice(pair):
+    with pytest.raises(LwcnnError, match="side by side as `train` and `test`, and give the folder above them"):
+        load_dataset(pair)
+
+
+@pytest.mark.parametrize(
+    ("others", "most"),
+    [
+        (X / 255, 0),
+        (X / 127.5 - 1, 0),
+        (X.astype(np.uint16) * 257, 0),
+        (X.astype(np.int64) * 16, 1),  # of 12 bits
+        (X * np.float32(1.04) - 5, 6),  # interpolated
+        (X > 127, 128),
+    ],
+)
+def test_the_advice_for_images_of_other_types_keeps_them(others, most):
+    with pytest.raises(LwcnnError, match="Give 'x_train' as uint8") as caught:
+        load_dataset((others, Y))
+    advice = str(caught.value).partition("0..255: ")[2].partition(". Received")[0]
+    kept = eval(advice, {"images": others, "numpy": np})
+    assert kept.dtype == np.uint8 and np.abs(kept.astype(int) - X).max() <= most
+
+
 def test_parts_with_other_lists_of_classes():
     """Labels count the names of their own part; the classes are those of the training images."""
     training, test = HuggingFace(X, Y), HuggingFace(X_TEST[Y_TEST > 1], Y_TEST[Y_TEST > 1] - 2)

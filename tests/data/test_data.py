@@ -375,7 +375,7 @@ def test_digits_are_enlarged_as_by_opencv():
 @pytest.mark.parametrize(
     "change, said",
     [
-        ({"x_train": lambda x: x / 255}, r"as uint8, 0..255: images.round\(\).*float64, values from 0 to 1"),
+        ({"x_train": lambda x: x / 255}, r"as uint8, 0..255: .images \* 255.0.*float64, values from 0 to 1"),
         ({"x_train": lambda x: x.astype(np.int16) * 16}, "as uint8, 0..255.*dtype int16, values from 0 to 4080"),
         ({"x_train": lambda x: np.where(x == 9, np.nan, x)}, "as uint8, 0..255.*values from nan to nan"),
         ({"x_train": lambda x: x > 9}, r"as uint8, 0..255.*Received: dtype bool"),
@@ -554,6 +554,7 @@ X, Y = made_arrays()["x_train"], made_arrays()["y_train"].astype(np.int64)
         ({"y_train": Y.astype(np.float32)}, r"as integers.*astype.*dtype float32"),
         ({"y_train": np.eye(10)[Y]}, r"instead of one-hot rows: labels.argmax"),
         ({"y_train": np.eye(10, dtype=int)[Y]}, r"one-hot"),
+        ({"y_train": np.eye(10)[Y] + np.eye(10)[0]}, "one class per image: several are not supported"),
         ({"y_train": Y[:, None, None]}, r"the shape \(n,\)"),
         ({"y_train": Y[:, None][:, :0]}, r"shape \(60, 0\)"),
         ({"y_train": np.int64(1)}, r"shape \(\)"),

@@ -417,7 +417,8 @@ def test_thumbnails_of_a_server_are_no_images(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("training", "test"), [("training_set", "test_set"), ("train", "test1"), ("seg_train", "seg_test")]
+    ("training", "test"),
+    [("training_set", "test_set"), ("train", "test1"), ("seg_train", "seg_test"), ("traindata", "testset")],
 )
 def test_parts_under_other_names_are_no_classes(training, test, tmp_path):
     made = fill(tmp_path / "made")
@@ -485,11 +486,15 @@ def test_mistakes_are_told_in_words(tmp_path):
     paint(tmp_path / "other" / "test" / "cow" / "1.png", (1, 2, 3))
     (tmp_path / "none" / "train").mkdir(parents=True)
     fill(tmp_path / "tests" / "Test"), fill(tmp_path / "tests" / ".git"), fill(tmp_path / "tests" / "__MACOSX")
+    for part, name in (("train", "caf\xe9"), ("train", "tea"), ("test", "cafe\u0301")):
+        for level in (1, 2, 3):
+            paint(tmp_path / "forms" / part / name / f"{level}.png", (level, len(name), 3))
     fill(tmp_path / "beside"), paint(tmp_path / "beside" / "val" / "cat" / "1.png", (1, 2, 3))
     for name, said in (
         ("flat", "the images of each class into a subfolder.*Received: .*flat"),
         ("few", "three images that differ and are in no other class. Received: fewer of 'cat', 'dog' .in .*few"),
         ("other", "Received: only test images of 'cow' in .*other"),
+        ("forms", r"only test images of .* \(another Unicode form of a training class: rename one"),
         ("none", "into a subfolder.*none"),
         ("tests", "Give the subfolder itself to test.*or add a folder `train`.* Received: only test in .*tests"),
         ("beside", "into a folder `train`. Received: cat also within val or test in .*beside"),

@@ -20,7 +20,7 @@ from lwcnn.data import image_files, streams
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.image_files import find_images, read_image
 from lwcnn.data.streams import find_inputs, read_class_list, stream_files
-from lwcnn.evaluation.predict import predict_images, predict_logits, require_classes
+from lwcnn.evaluation.predict import class_names_of, predict_images, predict_logits, require_classes
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
@@ -183,6 +183,24 @@ def test_scaled_and_standardized_pixels_are_refused(model, low, high):
     images = np.linspace(low, high, 2 * 12 * 12 * 3).reshape(2, *SHAPE)
     with pytest.raises(LwcnnError, match=f"Give pixels from 0 to 255, .* Received: float64 from {low:g} to {high:g}$"):
         predict_logits(model, images)
+
+
+@pytest.mark.parametrize("convert", [lambda x: x.astype(np.uint16) * 257, lambda x: x * 257.0, lambda x: x > 127])
+def test_pixels_of_other_ranges_are_refused_and_a_rounding_error_is_not(model, convert):
+    images = make_images(2, SHAPE, 4)[0]
+    with pytest.raises(LwcnnError, match="Give pixels from 0 to 255"):
+        predict_logits(model, convert(images))
+    with pytest.raises(LwcnnError, match="Give pixels from 0 to 255"):
+        predict_logits(model, (images.astype(int) - 128).astype(np.int8))
+    expected = predict_logits(model, images)
+    np.testing.assert_allclose(predict_logits(model, 255.0 * (images / 255)), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (28, 28, 1)])
+def test_an_npz_with_a_single_image_is_refused(tmp_path, shape):
+    np.savez(tmp_path / "one.npz", x=np.zeros(shape, np.uint8))
+    with pytest.raises(LwcnnError, match=r"for a single image, image\[np.newaxis\]"):
+        streams.read_npz_images(tmp_path / "one.npz")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -561,6 +579,13 @@ def test_evaluation_needs_the_classes_of_the_model_in_their_order(
     assert main(["evaluate", str(path), f"--dataset={tmp_path / 'd.npz'}"]) == refused
     told = capsys.readouterr().err
     assert (f"in the same order: {', '.join(own)}. Received: {', '.join(names)}" in told) == refused
+
+
+@pytest.mark.parametrize("own, given", [(("ant", "bee", "cat", "dog"), tuple("0123")), (tuple("0123"), tuple("wxyz"))])
+def test_names_win_over_numbers(model, made_dataset, tmp_path, own, given):
+    save_model(path := tmp_path / "own.keras", model, describe(replace(made_dataset, class_names=own)))
+    data = replace(made_dataset, class_names=given)
+    assert "".join(class_names_of(path, data)) in ("antbeecatdog", "wxyz")
 
 
 def test_names_that_are_taken_for_mere_labels_are_told(model, made_dataset, tmp_path, caplog):

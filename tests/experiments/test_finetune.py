@@ -188,3 +188,8 @@ def test_a_network_of_one_layer_trains_it_in_every_phase(tmp_path):
     keras.Sequential([keras.Input(SHAPE), *parts]).save(tmp_path / "one.keras")
     phases = fine_tuning(tmp_path / "one.keras", ImageSpec(SHAPE, True)).phases
     assert [phase.trainable for phase in phases] == [1, 1, "all"]
+
+
+def test_a_model_with_a_long_name_gets_a_short_one(start, tmp_path):
+    path = shutil.copy(start, tmp_path / f"{'a' * 225}.keras")
+    assert len(fine_tuning(path, ImageSpec(SHAPE, True)).name) < 80
